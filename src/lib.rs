@@ -1,0 +1,179 @@
+//! pycow keeps the memory of preforked Python workers shared.
+//!
+//! This is the door: the table that uWSGI loads, and one line into [`lifecycle`] for every moment
+//! that uWSGI gives, in the order in which uWSGI gives them.
+
+#![allow(
+    non_upper_case_globals,
+    reason = "uWSGI asks for symbols named like the file"
+)]
+
+use std::{
+    cell::UnsafeCell,
+    ffi::{c_char, c_int, c_void, CStr},
+};
+
+use guard::guard;
+use lifecycle::{exit, fork, start};
+use uwsgi::{
+    abi::{uwsgi_option, uwsgi_plugin, wsgi_request, Options, Table, EMPTY_PLUGIN, END_OF_OPTIONS},
+    hooks,
+};
+
+#[deny(unsafe_code)]
+pub mod config;
+pub mod guard;
+#[deny(unsafe_code)]
+pub mod lifecycle;
+pub mod memory;
+pub mod process;
+pub mod python;
+#[deny(unsafe_code)]
+pub mod report;
+#[deny(unsafe_code)]
+pub mod role;
+pub mod uwsgi;
+
+/// The table under the name that uWSGI asks `pycow_plugin.so` for.
+#[no_mangle]
+pub static pycow_plugin: Table = Table::new(PLUGIN);
+
+/// The same under the name of cargo's own file, `libpycow_plugin.so`.
+#[no_mangle]
+pub static libpycow_plugin: Table = Table::new(PLUGIN);
+
+/// A generic plugin: it has no `request`.
+const PLUGIN: uwsgi_plugin = uwsgi_plugin {
+    name: c"pycow".as_ptr(),
+    options: OPTIONS.0.get().cast::<uwsgi_option>(),
+    on_load: Some(on_load),
+    init: Some(init),
+    hijack_worker: Some(hijack_worker),
+    ..EMPTY_PLUGIN
+};
+
+/// What stands in the Python plugin's table instead of its own callbacks.
+const CALLBACKS: hooks::Callbacks = hooks::Callbacks {
+    init: Some(python_init),
+    mount_app: Some(python_mount_app),
+    master_fixup: Some(python_master_fixup),
+    post_fork: Some(python_post_fork),
+    fixup: Some(python_fixup),
+    after_request: Some(python_after_request),
+    atexit: Some(python_atexit),
+};
+
+const REQUIRED_ARGUMENT: c_int = 1;
+const OPTIONAL_ARGUMENT: c_int = 2;
+
+static OPTIONS: Options<{ config::OPTIONS.len() + 1 }> = {
+    let mut rows = [END_OF_OPTIONS; config::OPTIONS.len() + 1];
+    let mut i = 0;
+    while i < config::OPTIONS.len() {
+        let option = &config::OPTIONS[i];
+        rows[i] = uwsgi_option {
+            name: option.name.as_ptr().cast_mut(),
+            type_: if option.is_switch {
+                OPTIONAL_ARGUMENT
+            } else {
+                REQUIRED_ARGUMENT
+            },
+            help: option.help.as_ptr().cast_mut(),
+            func: Some(set_option),
+            data: std::ptr::without_provenance_mut::<c_void>(i),
+            ..END_OF_OPTIONS
+        };
+        i += 1;
+    }
+    Options(UnsafeCell::new(rows))
+};
+
+// While the configuration is read.
+
+unsafe extern "C" fn on_load() {
+    guard((), start::load);
+}
+
+unsafe extern "C" fn set_option(_name: *mut c_char, value: *mut c_char, index: *mut c_void) {
+    let value = if value.is_null() {
+        c"true"
+    } else {
+        // SAFETY: uWSGI gives a NUL-terminated text, or NULL for a switch without a value.
+        unsafe { CStr::from_ptr(value) }
+    };
+    guard((), || {
+        start::option(index.addr(), &value.to_string_lossy());
+    });
+}
+
+// Once it is complete, before Python starts.
+
+unsafe extern "C" fn init() -> c_int {
+    guard((), || start::init(&CALLBACKS));
+    0
+}
+
+// Python starts and loads applications.
+
+unsafe extern "C" fn python_init() -> c_int {
+    let answer = hooks::original_init();
+    guard((), start::python_up);
+    answer
+}
+
+unsafe extern "C" fn python_mount_app(mountpoint: *mut c_char, app: *mut c_char) -> c_int {
+    guard((), start::before_mount);
+    // SAFETY: what uWSGI gave.
+    unsafe { hooks::original_mount_app(mountpoint, app) }
+}
+
+// The fork, and both sides of it.
+
+unsafe extern "C" fn python_master_fixup(step: c_int) {
+    if step == 0 {
+        guard((), || fork::before_fork(exit_begins));
+    }
+    hooks::original_master_fixup(step);
+}
+
+unsafe extern "C" fn python_post_fork() {
+    guard((), fork::in_child);
+    hooks::original_post_fork();
+}
+
+unsafe extern "C" fn python_fixup() {
+    hooks::original_fixup();
+    guard((), || fork::worker_ready(exit_begins));
+}
+
+unsafe extern "C" fn hijack_worker() {
+    guard((), fork::before_loop);
+}
+
+unsafe extern "C" fn python_after_request(request: *mut wsgi_request) {
+    // SAFETY: what uWSGI gave.
+    unsafe { hooks::original_after_request(request) };
+    guard((), || fork::request_done(exit_begins));
+}
+
+// Leaving.
+
+extern "C" fn exit_begins(status: c_int, _: *mut c_void) {
+    guard((), || exit::exit_begins(status));
+}
+
+unsafe extern "C" fn python_atexit() {
+    use exit::AtExit;
+    match guard(AtExit::Host, || exit::at_exit(after_plugins)) {
+        AtExit::Done => {}
+        AtExit::Host => hooks::original_atexit(),
+        AtExit::HostThen(teardown) => {
+            hooks::original_atexit();
+            guard((), || teardown.over());
+        }
+    }
+}
+
+extern "C" fn after_plugins(status: c_int, _: *mut c_void) {
+    guard((), || exit::after_plugins(status));
+}

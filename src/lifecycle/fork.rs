@@ -1,0 +1,162 @@
+//! The fork, and both sides of it: until a worker serves.
+
+use std::{sync::atomic::Ordering, time::Instant};
+
+use super::{say_of, Me, Running, HIJACKABLE, LATE_LIBRARY, LOADING, ME, REQUESTS, RUNNING};
+use crate::{
+    config::GcPolicy,
+    memory::reader,
+    process::{
+        leave::{self, Handler},
+        libraries::Watch,
+    },
+    python::{
+        gc::Collector,
+        gc_guard, interpreters,
+        object::{Gil, Raised},
+    },
+    role::Role,
+};
+
+static LIBRARIES: Watch = Watch::new();
+
+/// The last moment before the first fork, in the master or, without one, in the only process.
+pub fn before_fork(handler: Handler) {
+    let Some(running) = RUNNING.get() else { return };
+    if let Err(reason) = reader::own() {
+        log::warn!("shared memory cannot be measured here: {reason}");
+    }
+    leave_first(handler);
+    if running.config.gc == GcPolicy::Freeze {
+        if running.host.lazy_apps() {
+            log::warn!("lazy-apps: every worker loads a heap of its own, nothing of it is shared");
+        } else {
+            running
+                .python
+                .with_gil(|gil| freeze(gil, "before the fork"));
+        }
+    }
+}
+
+/// Every object there is leaves the collector's sight, in every interpreter.
+fn freeze(gil: &Gil<'_>, when: &str) {
+    let start = Instant::now();
+    let (mut objects, mut interpreters) = (0, 0);
+    interpreters::each(gil, |gil, _| {
+        match Collector::current(gil).and_then(|collector| collector.freeze()) {
+            Ok(count) => objects += count,
+            Err(raised) => log::error!("gc.freeze: {raised}"),
+        }
+        interpreters += 1;
+    });
+    let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
+    let several = if interpreters > 1 {
+        format!(" of {interpreters} interpreters")
+    } else {
+        String::new()
+    };
+    log::info!("froze {objects} objects{several} {when} in {milliseconds:.1} ms");
+}
+
+/// The first moment of a worker, a mule or a spooler; also of the only process without a master.
+pub fn in_child() {
+    let Some(running) = RUNNING.get() else { return };
+    running.python.with_gil(|gil| {
+        let role = role(gil);
+        let _ = ME.set(Me {
+            role,
+            pid: leave::pid(),
+            start: reader::own().ok(),
+        });
+        let loads = running.host.lazy_apps() && matches!(role, Role::Worker(_));
+        if !loads {
+            loaded(running, gil);
+        }
+    });
+}
+
+fn role(gil: &Gil<'_>) -> Role {
+    let ask = |name| {
+        let answer = gil
+            .import(c"uwsgi")
+            .and_then(|uwsgi| uwsgi.call_method(name, &[]));
+        answer.and_then(|number| number.as_i64()).unwrap_or(0) as i32
+    };
+    match (ask(c"worker_id"), ask(c"mule_id")) {
+        (0, 0) => Role::Spooler,
+        (0, mule) => Role::Mule(mule),
+        (worker, _) => Role::Worker(worker),
+    }
+}
+
+/// Applications are loaded: collections begin, where the policy wants them.
+fn loaded(running: &Running, gil: &Gil<'_>) {
+    LOADING.store(false, Ordering::Relaxed);
+    if running.config.gc != GcPolicy::Freeze {
+        return;
+    }
+    gc_guard::collector_on();
+    interpreters::each(gil, |gil, _| {
+        say_of("gc.set_threshold", collector_on(running, gil));
+    });
+}
+
+fn collector_on(running: &Running, gil: &Gil<'_>) -> Result<(), Raised> {
+    let collector = Collector::current(gil)?;
+    // An application that set thresholds of its own keeps them, unless the options say otherwise.
+    let untouched = collector.thresholds()?.values().first() == Some(&0);
+    match running.worker_thresholds() {
+        Some(wanted) if untouched || running.config.thresholds.is_some() => {
+            collector.set_thresholds(wanted)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A worker whose applications are loaded, about to enter its loop.
+pub fn worker_ready(handler: Handler) {
+    let Some(running) = RUNNING.get() else { return };
+    if running.host.lazy_apps() {
+        if running.config.gc == GcPolicy::Freeze {
+            running.python.with_gil(|gil| {
+                freeze(gil, "in this worker");
+                loaded(running, gil);
+            });
+        }
+        // uWSGI registered its own handler just now.
+        register(handler);
+    }
+    if running.config.gc == GcPolicy::Freeze {
+        interpreters::stop_watching();
+    }
+    HIJACKABLE.store(true, Ordering::Relaxed);
+}
+
+/// No plugin took the worker: requests are next.
+pub fn before_loop() {
+    HIJACKABLE.store(false, Ordering::Relaxed);
+}
+
+/// A request is over.
+pub fn request_done(handler: Handler) {
+    REQUESTS.fetch_add(1, Ordering::Relaxed);
+    if leave_first(handler) {
+        LATE_LIBRARY.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The destructors of a C library are exit handlers: if one was loaded, its own would run before
+/// ours, and the hooks would find it gone. The handler that is registered last runs first.
+fn leave_first(handler: Handler) -> bool {
+    let came = LIBRARIES.came();
+    if came {
+        register(handler);
+    }
+    came
+}
+
+fn register(handler: Handler) {
+    if let Err(error) = leave::register(handler) {
+        log::error!("on_exit: {error}");
+    }
+}

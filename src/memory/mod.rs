@@ -1,0 +1,4 @@
+//! All that is known of a process's memory on Linux.
+
+pub mod reader;
+pub mod smaps;

@@ -1,0 +1,8 @@
+//! All that is known of CPython.
+
+pub mod api;
+pub mod exit;
+pub mod gc;
+pub mod gc_guard;
+pub mod interpreters;
+pub mod object;

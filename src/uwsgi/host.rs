@@ -1,0 +1,234 @@
+//! The running uWSGI: its functions, found by name, and what can be asked of it without its layout.
+
+use std::{
+    borrow::Cow,
+    ffi::{c_char, c_int, c_void, CStr},
+    fmt, mem,
+    ptr::NonNull,
+};
+
+use super::{
+    abi::{uwsgi_option, uwsgi_plugin, HEADER},
+    header::{self, Mismatch},
+    log::UwsgiLog,
+};
+use crate::process::object::Object;
+
+type PluginGet = unsafe extern "C" fn(*const c_char) -> *mut uwsgi_plugin;
+type OptGet = unsafe extern "C" fn(*const c_char) -> *mut uwsgi_option;
+type WorkerIsBusy = unsafe extern "C" fn(c_int) -> c_int;
+type PluginsAtexit = unsafe extern "C" fn();
+type GetDotH = unsafe extern "C" fn() -> *mut c_char;
+
+/// Why the running uWSGI cannot be used. Nothing was touched.
+#[derive(Debug)]
+pub enum Unusable {
+    /// A function or a variable that pycow needs is not exported.
+    Symbol(&'static CStr),
+    /// A struct differs from the one that pycow was built with.
+    Layout(Mismatch),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Symbol(name) => {
+                write!(f, "this uWSGI does not export {}", name.to_string_lossy())
+            }
+            Self::Layout(mismatch) => write!(f, "this uWSGI is not of the 2.0 series: {mismatch}"),
+        }
+    }
+}
+
+/// The functions of the running uWSGI. All of them stand in every 2.0.x.
+pub struct Host {
+    plugin_get: PluginGet,
+    opt_get: OptGet,
+    worker_is_busy: WorkerIsBusy,
+    plugins_atexit: PluginsAtexit,
+    masterpid: NonNull<libc::pid_t>,
+}
+
+// SAFETY: the functions may be called from any thread that uWSGI calls its plugins on, and
+// `masterpid` is a variable of uWSGI that is written before the first fork only.
+unsafe impl Send for Host {}
+// SAFETY: as above.
+unsafe impl Sync for Host {}
+
+/// Where the running uWSGI is loaded, and its log. The log can be had even of a host that is unusable.
+pub fn find() -> (Option<Object>, Option<UwsgiLog>) {
+    let object = Object::defining(c"uwsgi_plugin_get");
+    let log = object.map(|object| object.symbol(c"uwsgi_log"));
+    let log = log.filter(|address| !address.is_null()).map(|address| {
+        // SAFETY: core/logging.c: void uwsgi_log(const char *, ...), in every uWSGI.
+        unsafe { mem::transmute::<*mut c_void, UwsgiLog>(address) }
+    });
+    (object, log)
+}
+
+impl Host {
+    /// Looks up what pycow needs and compares the shared structs with the host's own header.
+    pub fn open(object: Option<Object>) -> Result<Self, Unusable> {
+        let symbol = |name: &'static CStr| {
+            object
+                .and_then(|object| NonNull::new(object.symbol(name)))
+                .ok_or(Unusable::Symbol(name))
+        };
+        let plugin_get = symbol(c"uwsgi_plugin_get")?;
+        let opt_get = symbol(c"uwsgi_opt_get")?;
+        let worker_is_busy = symbol(c"uwsgi_worker_is_busy")?;
+        let plugins_atexit = symbol(c"uwsgi_plugins_atexit")?;
+        let masterpid = symbol(c"masterpid")?;
+        symbol(c"uwsgi_log")?;
+        let get_dot_h = symbol(c"uwsgi_get_dot_h")?;
+        // SAFETY: core/uwsgi.c: char *uwsgi_get_dot_h().
+        let get_dot_h = unsafe { mem::transmute::<NonNull<c_void>, GetDotH>(get_dot_h) };
+
+        header::compatible(HEADER, &own_header(object, get_dot_h)).map_err(Unusable::Layout)?;
+
+        // SAFETY: the signatures of uwsgi.h: struct uwsgi_plugin *uwsgi_plugin_get(const char *),
+        // struct uwsgi_option *uwsgi_opt_get(char *), int uwsgi_worker_is_busy(int),
+        // void uwsgi_plugins_atexit(void), pid_t masterpid. The structs were compared above.
+        unsafe {
+            Ok(Self {
+                plugin_get: mem::transmute::<NonNull<c_void>, PluginGet>(plugin_get),
+                opt_get: mem::transmute::<NonNull<c_void>, OptGet>(opt_get),
+                worker_is_busy: mem::transmute::<NonNull<c_void>, WorkerIsBusy>(worker_is_busy),
+                plugins_atexit: mem::transmute::<NonNull<c_void>, PluginsAtexit>(plugins_atexit),
+                masterpid: masterpid.cast(),
+            })
+        }
+    }
+
+    /// The live table of the Python plugin; Debian's plugins for python3 call themselves so, too.
+    pub fn python_plugin(&self) -> Option<NonNull<uwsgi_plugin>> {
+        // SAFETY: the name is NUL-terminated; uWSGI compares it with those of the loaded plugins.
+        NonNull::new(unsafe { (self.plugin_get)(c"python".as_ptr()) })
+    }
+
+    /// The version, such as `2.0.31`: the datum of the option `--version`.
+    pub fn version(&self) -> Cow<'static, str> {
+        let data = self.option_data(c"version").cast::<c_char>();
+        if data.is_null() {
+            return "of an unknown version".into();
+        }
+        // SAFETY: core/uwsgi.c: the option's datum is the string constant UWSGI_VERSION.
+        unsafe { CStr::from_ptr(data) }.to_string_lossy()
+    }
+
+    /// The instance has a master process.
+    pub fn has_master(&self) -> bool {
+        self.option(c"master") != 0
+    }
+
+    /// Every worker loads the applications by itself (`lazy-apps`, or the older `lazy`).
+    pub fn lazy_apps(&self) -> bool {
+        self.option(c"lazy-apps") != 0 || self.option(c"lazy") != 0
+    }
+
+    /// All applications live in one interpreter.
+    pub fn single_interpreter(&self) -> bool {
+        self.option(c"single-interpreter") != 0
+    }
+
+    /// Several requests share a worker's thread: the option is 1 when async is off.
+    pub fn is_async(&self) -> bool {
+        self.option(c"async") > 1
+    }
+
+    /// Worker `id` (from 1) is inside a request.
+    pub fn is_busy(&self, id: c_int) -> bool {
+        // SAFETY: core/master_checks.c: reads the worker's shared memory, which stands before any
+        // worker exists; the id is one that uWSGI gave.
+        unsafe { (self.worker_is_busy)(id) != 0 }
+    }
+
+    /// Runs the `atexit` callback of every plugin, as uWSGI does when a worker leaves.
+    pub fn run_plugins_atexit(&self) {
+        // SAFETY: core/uwsgi.c: meant to be called once in a process that is about to exit.
+        unsafe { (self.plugins_atexit)() }
+    }
+
+    /// The process that started the instance: the master, or without one the first worker.
+    pub fn master_pid(&self) -> libc::pid_t {
+        // SAFETY: a variable of uWSGI (core/uwsgi.c), written before the first fork only.
+        unsafe { *self.masterpid.as_ptr() }
+    }
+
+    fn option(&self, name: &'static CStr) -> c_int {
+        let data = self.option_data(name).cast::<c_int>();
+        if data.is_null() {
+            return 0;
+        }
+        // SAFETY: core/uwsgi.c: the datum of these options is the address of an int of `uwsgi`.
+        unsafe { *data }
+    }
+
+    /// The datum of an option. To be asked only for options that every 2.0.x has: with `--strict`
+    /// an unknown one ends the process.
+    fn option_data(&self, name: &'static CStr) -> *mut c_void {
+        // SAFETY: core/config.c: reads the name; the answer is NULL or a row that lives for good.
+        let row = unsafe { (self.opt_get)(name.as_ptr()) };
+        if row.is_null() {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: a row of the table whose layout was compared with the host's header.
+        unsafe { (*row).data }
+    }
+}
+
+/// The header that the running uWSGI was built from; empty if it cannot be read.
+///
+/// uWSGI keeps it in hexadecimal digits, packed by zlib if the build had it. Its own decoder takes
+/// time in the square of the length, which shows when the text is not packed: then the digits are
+/// read here.
+fn own_header(object: Option<Object>, get_dot_h: GetDotH) -> String {
+    const ZLIB: &[u8] = b"78";
+    if let Some(digits) = object.and_then(header_digits) {
+        if !digits.starts_with(ZLIB) {
+            return from_hex(digits);
+        }
+    }
+    // SAFETY: core/uwsgi.c: a NUL-terminated text, from malloc unless it is empty.
+    let text = unsafe { get_dot_h() };
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: as above.
+    let header = unsafe { CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned();
+    if !header.is_empty() {
+        // SAFETY: not empty, hence from malloc, and given to the caller.
+        unsafe { libc::free(text.cast()) };
+    }
+    header
+}
+
+/// What the variable `char *uwsgi_dot_h` points to (written by uwsgiconfig.py).
+fn header_digits(object: Object) -> Option<&'static [u8]> {
+    let variable = NonNull::new(object.symbol(c"uwsgi_dot_h"))?.cast::<*const c_char>();
+    // SAFETY: a pointer variable that is never written.
+    let digits = NonNull::new(unsafe { *variable.as_ptr() }.cast_mut())?;
+    // SAFETY: a string constant of the host.
+    Some(unsafe { CStr::from_ptr(digits.as_ptr()) }.to_bytes())
+}
+
+fn from_hex(digits: &[u8]) -> String {
+    let digit = |d: u8| char::from(d).to_digit(16).unwrap_or(0) as u8;
+    let bytes = digits
+        .chunks_exact(2)
+        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]));
+    String::from_utf8_lossy(&bytes.collect::<Vec<_>>()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_hex;
+
+    #[test]
+    fn digits_become_text() {
+        assert_eq!(from_hex(b"7077"), "pw");
+        assert_eq!(from_hex(b""), "");
+    }
+}

@@ -1,0 +1,7 @@
+//! All that is known of uWSGI.
+
+pub mod abi;
+pub mod header;
+pub mod hooks;
+pub mod host;
+pub mod log;
