@@ -11,6 +11,15 @@ pub enum GcPolicy {
     Off,
     /// Threshold 0 while applications load, `gc.freeze()` before the fork, collections in workers.
     Freeze,
+    /// The same, and every preloaded object made immortal (CPython 3.12 and later).
+    Immortal,
+}
+
+impl GcPolicy {
+    /// Preloaded objects leave the collector's sight, and workers collect what they make.
+    pub fn freezes(self) -> bool {
+        matches!(self, Self::Freeze | Self::Immortal)
+    }
 }
 
 impl fmt::Display for GcPolicy {
@@ -19,6 +28,7 @@ impl fmt::Display for GcPolicy {
             Self::Keep => "keep",
             Self::Off => "off",
             Self::Freeze => "freeze",
+            Self::Immortal => "immortal",
         })
     }
 }
@@ -177,14 +187,16 @@ impl Opt {
 pub const OPTIONS: [Opt; 5] = [
     Opt {
         name: c"pycow-gc",
-        help: c"set the policy of Python's garbage collector: keep, off or freeze (default)",
+        help:
+            c"set the policy of Python's garbage collector: keep, off, freeze (default) or immortal",
         is_switch: false,
-        allowed: "keep, off or freeze (immortal is not built in)",
+        allowed: "keep, off, freeze or immortal",
         apply: |config, value| {
             config.gc = match value {
                 "keep" => GcPolicy::Keep,
                 "off" => GcPolicy::Off,
                 "freeze" => GcPolicy::Freeze,
+                "immortal" => GcPolicy::Immortal,
                 _ => return None,
             };
             Some(())
@@ -192,7 +204,7 @@ pub const OPTIONS: [Opt; 5] = [
     },
     Opt {
         name: c"pycow-gc-threshold",
-        help: c"set the collector's thresholds in workers under pycow-gc = freeze (A[,B[,C]])",
+        help: c"set the collector's thresholds in workers under freeze and immortal (A[,B[,C]])",
         is_switch: false,
         allowed: "one to three whole numbers, A[,B[,C]], the first above 0",
         apply: |config, value| {

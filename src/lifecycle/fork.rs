@@ -12,7 +12,7 @@ use crate::{
     },
     python::{
         gc::Collector,
-        gc_guard, interpreters,
+        gc_guard, immortal, interpreters,
         object::{Gil, Raised},
     },
     role::Role,
@@ -27,35 +27,53 @@ pub fn before_fork(handler: Handler) {
         log::warn!("shared memory cannot be measured here: {reason}");
     }
     leave_first(handler);
-    if running.config.gc == GcPolicy::Freeze {
+    if running.config.gc.freezes() {
         if running.host.lazy_apps() {
             log::warn!("lazy-apps: every worker loads a heap of its own, nothing of it is shared");
         } else {
             running
                 .python
-                .with_gil(|gil| freeze(gil, "before the fork"));
+                .with_gil(|gil| settle(running, gil, "before the fork"));
         }
     }
 }
 
-/// Every object there is leaves the collector's sight, in every interpreter.
-fn freeze(gil: &Gil<'_>, when: &str) {
+/// Every object there is leaves the collector's sight, in every interpreter; under `immortal` those
+/// of the main one first become what the policy says.
+fn settle(running: &Running, gil: &Gil<'_>, when: &str) {
     let start = Instant::now();
     let (mut objects, mut interpreters) = (0, 0);
-    interpreters::each(gil, |gil, _| {
+    interpreters::each(gil, |gil, is_main| {
+        if is_main && running.config.gc == GcPolicy::Immortal {
+            immortalize(running, gil);
+        }
         match Collector::current(gil).and_then(|collector| collector.freeze()) {
             Ok(count) => objects += count,
             Err(raised) => log::error!("gc.freeze: {raised}"),
         }
         interpreters += 1;
     });
-    let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-    let several = if interpreters > 1 {
-        format!(" of {interpreters} interpreters")
-    } else {
-        String::new()
+    let several = match (interpreters, running.config.gc) {
+        (1, _) => String::new(),
+        (_, GcPolicy::Immortal) => {
+            format!(" of {interpreters} interpreters (only the first is immortal)")
+        }
+        _ => format!(" of {interpreters} interpreters"),
     };
+    let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
     log::info!("froze {objects} objects{several} {when} in {milliseconds:.1} ms");
+}
+
+fn immortalize(running: &Running, gil: &Gil<'_>) {
+    let start = Instant::now();
+    match immortal::make(gil, &running.python) {
+        Ok(outcome) => {
+            let megabytes = reader::own().map_or(0, |usage| (usage.shared + usage.private) >> 20);
+            let seconds = start.elapsed().as_secs_f64();
+            log::info!("{outcome}; {seconds:.3} s for a process of {megabytes} MB");
+        }
+        Err(reason) => log::warn!("pycow-gc = immortal: {reason}: going on with freeze"),
+    }
 }
 
 /// The first moment of a worker, a mule or a spooler; also of the only process without a master.
@@ -92,7 +110,7 @@ fn role(gil: &Gil<'_>) -> Role {
 /// Applications are loaded: collections begin, where the policy wants them.
 fn loaded(running: &Running, gil: &Gil<'_>) {
     LOADING.store(false, Ordering::Relaxed);
-    if running.config.gc != GcPolicy::Freeze {
+    if !running.config.gc.freezes() {
         return;
     }
     gc_guard::collector_on();
@@ -117,16 +135,16 @@ fn collector_on(running: &Running, gil: &Gil<'_>) -> Result<(), Raised> {
 pub fn worker_ready(handler: Handler) {
     let Some(running) = RUNNING.get() else { return };
     if running.host.lazy_apps() {
-        if running.config.gc == GcPolicy::Freeze {
+        if running.config.gc.freezes() {
             running.python.with_gil(|gil| {
-                freeze(gil, "in this worker");
+                settle(running, gil, "in this worker");
                 loaded(running, gil);
             });
         }
         // uWSGI registered its own handler just now.
         register(handler);
     }
-    if running.config.gc == GcPolicy::Freeze {
+    if running.config.gc.freezes() {
         interpreters::stop_watching();
     }
     HIJACKABLE.store(true, Ordering::Relaxed);

@@ -109,12 +109,11 @@ fn collector_up(running: &'static Running, gil: &Gil<'_>) -> Result<(), Raised> 
 fn announce(running: &Running) {
     let config = &running.config;
     let gc = match config.gc {
-        GcPolicy::Keep => "gc keep".into(),
-        GcPolicy::Off => "gc off".into(),
-        GcPolicy::Freeze => match running.worker_thresholds() {
-            Some(thresholds) => format!("gc freeze (thresholds {thresholds} in workers)"),
-            None => "gc freeze".into(),
+        policy if policy.freezes() => match running.worker_thresholds() {
+            Some(thresholds) => format!("gc {policy} (thresholds {thresholds} in workers)"),
+            None => format!("gc {policy}"),
         },
+        policy => format!("gc {policy}"),
     };
     let guard = if config.guarded() { ", guarded" } else { "" };
     let bound = match (config.exit, config.exit_timeout) {

@@ -4,4 +4,5 @@ pub mod deadline;
 pub mod leave;
 pub mod libraries;
 pub mod object;
+pub mod pages;
 pub mod signals;

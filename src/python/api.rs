@@ -1,24 +1,25 @@
 //! The functions of the running CPython, found by name, their signatures checked while compiling.
 
 use std::{
-    ffi::{c_char, c_int, c_long, c_void, CStr},
-    fmt, mem,
+    ffi::{c_char, c_int, c_long, c_void},
+    fmt,
 };
 
 use pyo3_ffi::{PyFrameObject, PyGILState_STATE, PyInterpreterState, PyObject, PyThreadState};
 
-/// Declares [`Api`]: a field for every function, looked up by its own name. Those of the stable ABI
-/// are compared with pyo3-ffi's declaration, which leaves no undefined symbol behind.
+/// Declares a struct with a field for every function, looked up by its own name. Those of the stable
+/// ABI are compared with pyo3-ffi's declaration, which leaves no undefined symbol behind.
 macro_rules! api {
     (
+        $(#[$about:meta])*
+        $api:ident:
         stable { $($stable:ident: fn($($arg:ty),*) $(-> $answer:ty)?;)* }
         unstable { $($(#[$doc:meta])* $unstable:ident: fn($($uarg:ty),*) $(-> $uanswer:ty)?;)* }
         optional { $($(#[$odoc:meta])* $optional:ident: fn($($oarg:ty),*) $(-> $oanswer:ty)?;)* }
     ) => {
-        /// What pycow calls of CPython. To be called with the GIL held, but for `Py_GetVersion` and
-        /// `PyGILState_Ensure`.
+        $(#[$about])*
         #[allow(non_snake_case, reason = "the names are CPython's")]
-        pub(super) struct Api {
+        pub(in crate::python) struct $api {
             $(pub $stable: unsafe extern "C" fn($($arg),*) $(-> $answer)?,)*
             $($(#[$doc])* pub $unstable: unsafe extern "C" fn($($uarg),*) $(-> $uanswer)?,)*
             $($(#[$odoc])* pub $optional: Option<unsafe extern "C" fn($($oarg),*) $(-> $oanswer)?>,)*
@@ -26,9 +27,13 @@ macro_rules! api {
 
         $(const _: unsafe extern "C" fn($($arg),*) $(-> $answer)? = pyo3_ffi::$stable;)*
 
-        impl Api {
+        impl $api {
             /// Looks up every function. Fails with the first that must be there and is not.
-            pub fn find(symbol: impl Fn(&CStr) -> *mut c_void) -> Result<Self, Missing> {
+            pub fn find(
+                symbol: impl Fn(&std::ffi::CStr) -> *mut std::ffi::c_void,
+            ) -> Result<Self, $crate::python::api::Missing> {
+                use std::{ffi::c_void, mem};
+                use $crate::python::api::{c_name, Missing};
                 let needed = |name: &'static str| {
                     let address = symbol(&c_name(name));
                     if address.is_null() { Err(Missing(name)) } else { Ok(address) }
@@ -52,7 +57,12 @@ macro_rules! api {
 pub(super) type AuditHook =
     unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_void) -> c_int;
 
+pub(in crate::python) use api;
+
 api! {
+    /// What pycow calls of CPython. To be called with the GIL held, but for `Py_GetVersion` and
+    /// `PyGILState_Ensure`.
+    Api:
     stable {
         Py_GetVersion: fn() -> *const c_char;
         PyGILState_Ensure: fn() -> PyGILState_STATE;
@@ -61,6 +71,7 @@ api! {
         Py_DecRef: fn(*mut PyObject);
         PyImport_ImportModule: fn(*const c_char) -> *mut PyObject;
         PyImport_GetModuleDict: fn() -> *mut PyObject;
+        PyDict_New: fn() -> *mut PyObject;
         PyDict_GetItemString: fn(*mut PyObject, *const c_char) -> *mut PyObject;
         PyObject_GetAttrString: fn(*mut PyObject, *const c_char) -> *mut PyObject;
         PyObject_CallObject: fn(*mut PyObject, *mut PyObject) -> *mut PyObject;
@@ -72,6 +83,7 @@ api! {
         PyTuple_Size: fn(*mut PyObject) -> isize;
         PyLong_FromLong: fn(c_long) -> *mut PyObject;
         PyLong_AsLong: fn(*mut PyObject) -> c_long;
+        PyUnicode_FromString: fn(*const c_char) -> *mut PyObject;
         PyUnicode_AsUTF8String: fn(*mut PyObject) -> *mut PyObject;
         PyBytes_AsString: fn(*mut PyObject) -> *mut c_char;
         PySys_GetObject: fn(*const c_char) -> *mut PyObject;
@@ -103,7 +115,7 @@ api! {
 
 /// A function that this CPython does not export.
 #[derive(Debug)]
-pub struct Missing(&'static str);
+pub struct Missing(pub(super) &'static str);
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,6 +123,7 @@ impl fmt::Display for Missing {
     }
 }
 
-fn c_name(name: &str) -> std::ffi::CString {
+/// The name as C has it.
+pub(in crate::python) fn c_name(name: &str) -> std::ffi::CString {
     std::ffi::CString::new(name).expect("a Rust identifier has no NUL")
 }

@@ -45,6 +45,11 @@ impl<'a> Collector<'a> {
         gc_guard::as_pycow(|| self.module.call_method(c"set_threshold", &arguments)).map(drop)
     }
 
+    /// `gc.unfreeze()`: what an application froze is tracked like the rest again.
+    pub(super) fn unfreeze(&self) -> Result<(), Raised> {
+        gc_guard::as_pycow(|| self.module.call_method(c"unfreeze", &[])).map(drop)
+    }
+
     /// `gc.freeze()`: what is tracked now is never looked at again, hence never written to.
     ///
     /// Returns how many objects that are. No collection goes before it: that would leave holes,

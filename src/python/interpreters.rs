@@ -15,13 +15,16 @@ use pyo3_ffi::{PyInterpreterState, PyObject};
 use super::object::{Gil, Python};
 use crate::guard::guard;
 
-/// Runs `body` in every interpreter: `body(gil, is_main)`.
+/// Runs `body` once for every collector, in its interpreter: `body(gil, is_main)`.
 ///
 /// To be called with the main interpreter's thread state current, while no other thread makes or
 /// ends interpreters: before the fork, and in a child before it serves.
 pub fn each(gil: &Gil<'_>, mut body: impl FnMut(&Gil<'_>, bool)) {
     body(gil, true);
     let api = gil.api;
+    if api.PyInterpreterState_Get.is_none() {
+        return; // before 3.9: one collector for all
+    }
     // SAFETY: the GIL is held, so the list stands still.
     let (main, mut next) = unsafe {
         (

@@ -4,5 +4,6 @@ pub mod api;
 pub mod exit;
 pub mod gc;
 pub mod gc_guard;
+pub mod immortal;
 pub mod interpreters;
 pub mod object;

@@ -1,7 +1,7 @@
 //! The interpreter as the other files see it: the GIL, owned references, and exceptions as text.
 
 use std::{
-    ffi::CStr,
+    ffi::{c_void, CStr},
     fmt,
     mem::ManuallyDrop,
     ptr::{self, NonNull},
@@ -33,6 +33,8 @@ impl fmt::Display for Unusable {
 /// The CPython of this process.
 pub struct Python {
     api: Api,
+    /// What the Python plugin was linked with.
+    linked: Option<loaded::Object>,
 }
 
 impl Python {
@@ -40,17 +42,8 @@ impl Python {
     /// the one of the process. It need not be initialized.
     pub fn find(plugin: usize) -> Result<Self, Unusable> {
         let linked = loaded::Object::containing(plugin);
-        let api = Api::find(|name| {
-            let own = linked.map_or(ptr::null_mut(), |object| object.symbol(name));
-            if own.is_null() {
-                loaded::global_symbol(name)
-            } else {
-                own
-            }
-        });
-        let python = Self {
-            api: api.map_err(Unusable::Missing)?,
-        };
+        let api = Api::find(|name| symbol(linked, name)).map_err(Unusable::Missing)?;
+        let python = Self { api, linked };
         // Such a build says so in its version text: "3.13.0 experimental free-threading build (..".
         if python.version_text().contains("free-threading") {
             return Err(Unusable::FreeThreaded);
@@ -87,12 +80,26 @@ impl Python {
         body(&Gil { api: &self.api })
     }
 
+    /// The address of one of its functions; NULL where there is none.
+    pub(super) fn symbol(&self, name: &CStr) -> *mut c_void {
+        symbol(self.linked, name)
+    }
+
     /// Runs `body` in a function that Python called, which is to say with the GIL held.
     ///
     /// # Safety
     /// The thread holds the GIL.
     pub(super) unsafe fn assume_gil<T>(&self, body: impl FnOnce(&Gil<'_>) -> T) -> T {
         body(&Gil { api: &self.api })
+    }
+}
+
+fn symbol(linked: Option<loaded::Object>, name: &CStr) -> *mut c_void {
+    let own = linked.map_or(ptr::null_mut(), |object| object.symbol(name));
+    if own.is_null() {
+        loaded::global_symbol(name)
+    } else {
+        own
     }
 }
 
@@ -135,6 +142,31 @@ impl<'a> Gil<'a> {
             .import(c"builtins")
             .and_then(|module| module.attribute(c"None"));
         none.map_or(ptr::null_mut(), Object::into_ptr)
+    }
+
+    /// A str.
+    pub(super) fn text(&self, text: &CStr) -> Result<Object<'a>, Raised> {
+        // SAFETY: the GIL is held, the text is NUL-terminated; a new reference or NULL.
+        self.owned(unsafe { (self.api.PyUnicode_FromString)(text.as_ptr()) })
+    }
+
+    /// An empty dict.
+    pub(super) fn dict(&self) -> Result<Object<'a>, Raised> {
+        // SAFETY: the GIL is held; a new reference or NULL.
+        self.owned(unsafe { (self.api.PyDict_New)() })
+    }
+
+    /// `object.name`
+    ///
+    /// # Safety
+    /// A live object.
+    pub(super) unsafe fn attribute_of(
+        &self,
+        object: *mut PyObject,
+        name: &CStr,
+    ) -> Result<Object<'a>, Raised> {
+        // SAFETY: the caller's promise; the GIL is held; a new reference or NULL.
+        self.owned(unsafe { (self.api.PyObject_GetAttrString)(object, name.as_ptr()) })
     }
 
     /// The frame of the Python code that is running.
@@ -229,9 +261,25 @@ impl<'a> Object<'a> {
 
     /// `self.name`
     pub fn attribute(&self, name: &CStr) -> Result<Object<'a>, Raised> {
-        // SAFETY: the GIL is held; a new reference or NULL.
-        self.gil()
-            .owned(unsafe { (self.api.PyObject_GetAttrString)(self.as_ptr(), name.as_ptr()) })
+        // SAFETY: a live object.
+        unsafe { self.gil().attribute_of(self.as_ptr(), name) }
+    }
+
+    /// One more reference to the same object.
+    pub(super) fn another(&self) -> Self {
+        // SAFETY: the GIL is held; a live object, of which the new value owns a reference.
+        unsafe { (self.api.Py_IncRef)(self.as_ptr()) };
+        Self {
+            api: self.api,
+            pointer: self.pointer,
+        }
+    }
+
+    /// `self[name]` of a dict, if it is there.
+    pub(super) fn item(&self, name: &CStr) -> Option<Object<'a>> {
+        // SAFETY: the GIL is held; a borrowed reference or NULL without an exception.
+        let item = unsafe { (self.api.PyDict_GetItemString)(self.as_ptr(), name.as_ptr()) };
+        self.gil().borrowed(item)
     }
 
     /// `self(*arguments)`

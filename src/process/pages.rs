@@ -1,0 +1,125 @@
+//! A growing array in pages of its own, given back to the kernel when it is dropped.
+//!
+//! What the heap walk notes down must not stay behind in malloc's arenas, where it would be copied
+//! into every worker.
+
+use std::{ptr, slice};
+
+/// A stack of plain values.
+pub struct Pages<T: Copy> {
+    start: *mut T,
+    length: usize,
+    /// In values.
+    capacity: usize,
+}
+
+impl<T: Copy> Pages<T> {
+    /// An empty one, without memory.
+    pub const fn new() -> Self {
+        Self {
+            start: ptr::null_mut(),
+            length: 0,
+            capacity: 0,
+        }
+    }
+
+    /// Adds a value. Out of memory is a panic, as with `Vec`.
+    pub fn push(&mut self, value: T) {
+        if self.length == self.capacity {
+            self.grow();
+        }
+        // SAFETY: `grow` left room for at least one more.
+        unsafe { self.start.add(self.length).write(value) };
+        self.length += 1;
+    }
+
+    /// Adds several.
+    pub fn extend(&mut self, values: impl IntoIterator<Item = T>) {
+        values.into_iter().for_each(|value| self.push(value));
+    }
+
+    /// Takes the value that was added last.
+    pub fn pop(&mut self) -> Option<T> {
+        self.length = self.length.checked_sub(1)?;
+        // SAFETY: below the old length, hence written.
+        Some(unsafe { self.start.add(self.length).read() })
+    }
+
+    /// The values, in order.
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        if self.start.is_null() {
+            return &mut [];
+        }
+        // SAFETY: the first `length` values are written, and borrowed from `self`.
+        unsafe { slice::from_raw_parts_mut(self.start, self.length) }
+    }
+
+    /// The values, in order.
+    pub fn as_slice(&self) -> &[T] {
+        if self.start.is_null() {
+            return &[];
+        }
+        // SAFETY: as in `as_mut_slice`.
+        unsafe { slice::from_raw_parts(self.start, self.length) }
+    }
+
+    fn grow(&mut self) {
+        const FIRST: usize = 64 * 1024;
+        let old = self.capacity * size_of::<T>();
+        let new = (old * 2).max(FIRST);
+        // SAFETY: mmap(2) of fresh memory, or mremap(2) of what this value owns.
+        let start = unsafe {
+            if old == 0 {
+                let (protection, flags) = (
+                    libc::PROT_READ | libc::PROT_WRITE,
+                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                );
+                libc::mmap(ptr::null_mut(), new, protection, flags, -1, 0)
+            } else {
+                libc::mremap(self.start.cast(), old, new, libc::MREMAP_MAYMOVE)
+            }
+        };
+        assert!(start != libc::MAP_FAILED, "out of memory");
+        self.start = start.cast();
+        self.capacity = new / size_of::<T>();
+    }
+}
+
+impl<T: Copy> Default for Pages<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Copy> Drop for Pages<T> {
+    fn drop(&mut self) {
+        if !self.start.is_null() {
+            // SAFETY: munmap(2) of what this value owns; `grow` computed the size the same way.
+            unsafe { libc::munmap(self.start.cast(), self.bytes()) };
+        }
+    }
+}
+
+impl<T: Copy> Pages<T> {
+    /// How much memory is mapped, in bytes.
+    pub fn bytes(&self) -> usize {
+        (self.capacity * size_of::<T>()).next_multiple_of(4096)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pages;
+
+    #[test]
+    fn values_come_back_in_reverse() {
+        let mut pages = Pages::new();
+        (0..100_000u64).for_each(|i| pages.push((i, i as u8)));
+        assert_eq!(pages.as_slice().len(), 100_000);
+        assert_eq!(pages.as_slice()[70_000], (70_000, 70_000u64 as u8));
+        for i in (0..100_000u64).rev() {
+            assert_eq!(pages.pop(), Some((i, i as u8)));
+        }
+        assert_eq!(pages.pop(), None);
+    }
+}
