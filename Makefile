@@ -1,0 +1,41 @@
+# `make demo` shows what pycow does, `make test` shows that it does it.
+
+# Without a libclang on the system, setup leaves PyPI's here for bindgen. Asked
+# anew by each recipe, for setup may just have made it.
+libclang = $(shell ls -d .hosts/libclang/lib/python3.*/site-packages/clang/native 2>/dev/null)
+cargo = $(addprefix LIBCLANG_PATH=,$(libclang)) cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tools build test lint demo bench matrix
+# setup must be over before cargo starts.
+.NOTPARALLEL:
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+setup: ## fetch what the build and the tests need, into .hosts/
+	tests/support/setup
+
+tools:
+	@tests/support/setup --tools
+
+build: tools ## the plugin: target/release/libpycow_plugin.so
+	$(cargo) build --release
+
+test: setup build ## every promise, against real uWSGI
+	$(cargo) test --workspace --release
+
+lint: tools ## formatting and clippy
+	cargo fmt --all --check
+	$(cargo) clippy --all-targets --workspace -- -D warnings
+
+demo: setup build ## the methods side by side on one workload
+	$(cargo) bench --bench demo
+
+bench: setup build ## all benchmarks
+	$(cargo) bench
+
+matrix: ## the load tests on every uWSGI and CPython that this machine can offer
+	tests/support/setup --all
+	$(MAKE) build
+	$(cargo) test --release --test load -- --nocapture

@@ -1,0 +1,177 @@
+//! Which uWSGIs this machine has.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+const DEBIAN_UWSGI: &str = "/usr/bin/uwsgi-core";
+/// Where Debian's `uwsgi-core` finds its plugins.
+pub(crate) const DEBIAN_PLUGINS: &str = "/usr/lib/uwsgi/plugins";
+
+/// How a uWSGI was built and packaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// PyPI's `pyuwsgi`: a wheel, uWSGI inside a Python extension module.
+    Pyuwsgi,
+    /// PyPI's `uwsgi`: compiled by pip, Python built in.
+    Pypi,
+    /// Debian's packages: Python is a plugin of its own.
+    Debian,
+}
+
+/// One uWSGI that this machine has.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Flavour, uWSGI's version, CPython's: `pyuwsgi-2.0.30-py3.11`.
+    pub name: String,
+    /// How it was built.
+    pub flavour: Flavour,
+    /// The command to start.
+    pub uwsgi: PathBuf,
+    /// The plugin that brings Python, where it is not built in.
+    pub python_plugin: Option<String>,
+    /// CPython's version, such as `(3, 11)`.
+    pub python: (u8, u8),
+    /// A Python of that version that sees the same packages.
+    pub interpreter: Option<PathBuf>,
+}
+
+/// All hosts of this machine, by flavour and version: those that
+/// `tests/support/setup` made in `.hosts/` (or in `$PYCOW_HOSTS`) and Debian's.
+///
+/// # Panics
+/// If there are none.
+pub fn hosts() -> Vec<Host> {
+    static HOSTS: OnceLock<Vec<Host>> = OnceLock::new();
+    HOSTS.get_or_init(find).clone()
+}
+
+/// The host of tests that need just one: the pyuwsgi wheel under the
+/// machine's own `python3`.
+///
+/// # Panics
+/// If `tests/support/setup` has not prepared it.
+pub fn default_host() -> Host {
+    fs::read_link(folder().join("default"))
+        .ok()
+        .and_then(|name| prepared(&folder().join(name)))
+        .expect("no default host: run `make setup` first")
+}
+
+/// A host of that flavour, with the default host's CPython if there is one;
+/// none if the machine has none of that flavour.
+pub fn host_of(flavour: Flavour) -> Option<Host> {
+    let python = default_host().python;
+    hosts()
+        .into_iter()
+        .filter(|host| host.flavour == flavour)
+        .max_by_key(|host| (host.python == python, host.python))
+}
+
+/// The built plugin: `$PYCOW_PLUGIN`, or what `make build` leaves in `target/`.
+///
+/// # Panics
+/// If that file does not exist.
+pub fn plugin_path() -> PathBuf {
+    let path = env::var_os("PYCOW_PLUGIN").map_or_else(
+        || {
+            let target = env::var_os("CARGO_TARGET_DIR")
+                .map_or_else(|| root().join("target"), |dir| root().join(dir));
+            target.join("release/libpycow_plugin.so")
+        },
+        PathBuf::from,
+    );
+    path.canonicalize()
+        .unwrap_or_else(|error| panic!("{}: {error}: run `make build` first", path.display()))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("the crate is two folders below the root")
+        .to_path_buf()
+}
+
+fn folder() -> PathBuf {
+    env::var_os("PYCOW_HOSTS").map_or_else(|| root().join(".hosts"), PathBuf::from)
+}
+
+fn find() -> Vec<Host> {
+    let mut hosts: Vec<Host> = fs::read_dir(folder())
+        .into_iter()
+        .flatten()
+        .flatten()
+        // `default` is a link to one of the others.
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| prepared(&entry.path()))
+        .chain(debian())
+        .collect();
+    assert!(
+        !hosts.is_empty(),
+        "no uWSGI to test on: run `make setup` first"
+    );
+    hosts.sort_by(|a, b| {
+        (a.flavour as u8, a.python, &a.name).cmp(&(b.flavour as u8, b.python, &b.name))
+    });
+    hosts
+}
+
+/// The host in a folder that setup finished, told by its name.
+fn prepared(dir: &Path) -> Option<Host> {
+    let name = dir.file_name()?.to_str()?;
+    let (flavour, command) = match name.split_once('-')?.0 {
+        "pyuwsgi" => (Flavour::Pyuwsgi, "bin/pyuwsgi"),
+        "pypi" => (Flavour::Pypi, "bin/uwsgi"),
+        _ => return None,
+    };
+    dir.join(".stamp").exists().then_some(())?;
+    Some(Host {
+        name: name.to_owned(),
+        flavour,
+        uwsgi: dir.join(command),
+        python_plugin: None,
+        python: version(name.rsplit_once("-py")?.1)?,
+        interpreter: Some(dir.join("bin/python")),
+    })
+}
+
+/// Debian's uWSGI, if it is installed with its Python plugin.
+fn debian() -> Option<Host> {
+    let said = |args: &[&str]| {
+        let output = Command::new(DEBIAN_UWSGI).args(args).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let uwsgi = said(&["--version"])?;
+    let python = version(&said(&[
+        "--plugins-dir",
+        DEBIAN_PLUGINS,
+        "--plugin",
+        "python3",
+        "--python-version",
+    ])?)?;
+    let interpreter = PathBuf::from(format!("/usr/bin/python{}.{}", python.0, python.1));
+    Some(Host {
+        name: format!(
+            "debian-{}-py{}.{}",
+            uwsgi.trim_end_matches("-debian"),
+            python.0,
+            python.1
+        ),
+        flavour: Flavour::Debian,
+        uwsgi: DEBIAN_UWSGI.into(),
+        python_plugin: Some("python3".into()),
+        python,
+        interpreter: interpreter.exists().then_some(interpreter),
+    })
+}
+
+/// `3.11.2` or `3.11` as numbers.
+fn version(text: &str) -> Option<(u8, u8)> {
+    let mut numbers = text.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}

@@ -1,0 +1,341 @@
+//! A running uWSGI, and what is left of one.
+
+use crate::{
+    http::{self, Response},
+    log::{InVain, Log},
+    port::Port,
+    proc, process,
+};
+use std::{
+    collections::BTreeMap,
+    io::{self, PipeWriter},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+const LOG_LIMIT: Duration = Duration::from_secs(20);
+const END_LIMIT: Duration = Duration::from_secs(60);
+/// For those whose master has ended already.
+const STRAGGLER_LIMIT: Duration = Duration::from_secs(5);
+/// What a worker's hook logs when it is ready. A request would tell too, but
+/// would change the worker's memory.
+pub(crate) const ACCEPTING: &str = "pycow-testkit: a worker accepts";
+const SIGTERM: i32 = 15;
+
+/// A running uWSGI. Dropped, it is killed with all its children; dropped by a
+/// panic, it prints its ini and its log first.
+#[derive(Debug)]
+pub struct Instance {
+    child: Child,
+    watchdog: Watchdog,
+    /// Nothing is left to kill.
+    over: bool,
+    log: Arc<Log>,
+    ini: String,
+    dir: TempDir,
+    _port: Port,
+}
+
+/// A uWSGI that has ended. Dropped by a panic, it prints its ini and its log.
+#[derive(Debug)]
+pub struct Finished {
+    /// How the master, or the only process, ended.
+    pub status: ExitStatus,
+    /// All that was written.
+    pub log: String,
+    ini: String,
+}
+
+/// A shell in uWSGI's process group that kills the group as soon as the test
+/// process is gone, however it went: what `Drop` cannot do after a SIGKILL.
+#[derive(Debug)]
+struct Watchdog {
+    shell: Child,
+    /// Closed by the kernel when this process ends.
+    _leash: PipeWriter,
+}
+
+impl Watchdog {
+    fn over_group(leader: i32) -> io::Result<Self> {
+        let (end, leash) = io::pipe()?;
+        let shell = Command::new("/bin/sh")
+            .args(["-c", "read _; kill -9 0"])
+            .process_group(leader)
+            .stdin(end)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self {
+            shell,
+            _leash: leash,
+        })
+    }
+}
+
+impl Instance {
+    /// Starts the command as the leader of a process group of its own.
+    pub(crate) fn spawn(mut command: Command, ini: String, dir: TempDir, port: Port) -> Self {
+        let (output, input) = io::pipe().expect("a pipe");
+        command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(input.try_clone().expect("a second end of the pipe"))
+            .stderr(input);
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()));
+        // Only uWSGI may hold the writing end, or the log would never end.
+        drop(command);
+        let pid = i32::try_from(child.id()).expect("pids are small");
+        Self {
+            watchdog: Watchdog::over_group(pid).expect("a shell to watch over uWSGI"),
+            child,
+            over: false,
+            log: Log::follow(output),
+            ini,
+            dir,
+            _port: port,
+        }
+    }
+
+    /// Waits until workers have begun to accept requests so many times since
+    /// the start, respawned ones included. A worker that is told to end before
+    /// that may miss the signal: uWSGI sets its handlers only then.
+    ///
+    /// # Panics
+    /// If uWSGI ends instead, or takes more than 30 seconds.
+    pub fn await_accepting(&self, times: usize) {
+        let what = format!("{times} accepting workers");
+        self.wait(START_LIMIT, &what, |log| {
+            let lines = log.lines().filter(|line| line.contains(ACCEPTING));
+            // uWSGI announces the hook before the hook itself prints.
+            let done = lines.filter(|line| !line.contains("print:"));
+            (done.count() >= times).then_some(())
+        });
+    }
+
+    /// The master, or the only process.
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("pids are small")
+    }
+
+    /// One request, answered.
+    ///
+    /// # Panics
+    /// If the connection fails; any status is an answer.
+    pub fn get(&self, path: &str) -> Response {
+        self.try_get(path)
+            .unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    }
+
+    /// One request.
+    ///
+    /// # Errors
+    /// If the connection fails or is cut.
+    pub fn try_get(&self, path: &str) -> Result<Response, String> {
+        http::get(self.port(), path).map_err(|error| error.to_string())
+    }
+
+    /// Where a client of this machine finds that path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port())
+    }
+
+    /// The port of the (first) TCP socket.
+    ///
+    /// # Panics
+    /// If uWSGI does not say that it has bound one.
+    pub fn port(&self) -> u16 {
+        self.wait(LOG_LIMIT, "a TCP socket", |log| {
+            let (_, rest) = log.split_once("bound to TCP address ")?;
+            let (address, _) = rest.split_once(' ')?;
+            address.rsplit_once(':')?.1.parse().ok()
+        })
+    }
+
+    /// The temporary folder: application, ini, and what uWSGI leaves there.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The live workers, in their order.
+    pub fn workers(&self) -> Vec<i32> {
+        alive(workers_in(&self.log()).into_values())
+    }
+
+    /// The live mules, in their order.
+    pub fn mules(&self) -> Vec<i32> {
+        alive(numbered(&self.log(), "spawned uWSGI mule ").into_values())
+    }
+
+    /// The live spoolers, in the order of their start.
+    pub fn spoolers(&self) -> Vec<i32> {
+        let log = self.log();
+        alive(
+            log.lines()
+                .filter(|line| line.contains("spawned the uWSGI spooler on dir "))
+                .filter_map(|line| line.rsplit(' ').next()?.parse().ok()),
+        )
+    }
+
+    /// All whole lines so far.
+    pub fn log(&self) -> String {
+        self.log.text()
+    }
+
+    /// The first line that contains the needle, once it is there.
+    ///
+    /// # Panics
+    /// If uWSGI ends without it, or 20 seconds pass.
+    pub fn await_log(&self, needle: &str) -> String {
+        self.await_log_times(needle, 1).swap_remove(0)
+    }
+
+    /// The first `times` lines that contain the needle, once they are there.
+    ///
+    /// # Panics
+    /// If uWSGI ends without them, or 20 seconds pass.
+    pub fn await_log_times(&self, needle: &str, times: usize) -> Vec<String> {
+        let what = format!("{times} lines with {needle:?}");
+        self.wait(LOG_LIMIT, &what, |log| {
+            let lines = log.lines().filter(|line| line.contains(needle));
+            let lines: Vec<String> = lines.take(times).map(str::to_owned).collect();
+            (lines.len() == times).then_some(lines)
+        })
+    }
+
+    /// Sends a signal to the master, or the only process.
+    pub fn signal(&self, signal: i32) {
+        self.kill(self.pid(), signal);
+    }
+
+    /// Sends a signal to any process of this uWSGI.
+    pub fn kill(&self, pid: i32, signal: i32) {
+        process::signal(pid, signal);
+    }
+
+    /// Waits until that process has ended.
+    ///
+    /// # Panics
+    /// If that takes more than 60 seconds.
+    pub fn await_gone(&self, pid: i32) {
+        assert!(
+            process::ended_within(pid, END_LIMIT),
+            "process {pid} still there after {END_LIMIT:?}"
+        );
+    }
+
+    /// Ends uWSGI with SIGTERM and waits for it.
+    ///
+    /// # Panics
+    /// If that takes more than 60 seconds.
+    pub fn stop(self) -> Finished {
+        self.signal(SIGTERM);
+        self.wait_for_end(END_LIMIT)
+    }
+
+    /// Waits for a uWSGI that ends by itself, or was told to.
+    ///
+    /// # Panics
+    /// If that takes more than 30 seconds.
+    pub fn finish(self) -> Finished {
+        self.wait_for_end(START_LIMIT)
+    }
+
+    fn wait_for_end(mut self, limit: Duration) -> Finished {
+        assert!(
+            process::ended_within(self.pid(), limit),
+            "uWSGI still there after {limit:?}"
+        );
+        // Its children may have something left to say.
+        let _ = self.log.wait(STRAGGLER_LIMIT, |_| None::<()>);
+        Finished {
+            status: self.kill_all(),
+            log: self.log(),
+            ini: self.ini.clone(),
+        }
+    }
+
+    /// Kills whoever is left. The leader is reaped last: until then its pid,
+    /// and so the group's number, cannot be given to somebody else.
+    fn kill_all(&mut self) -> ExitStatus {
+        process::kill_group(self.pid());
+        self.over = true;
+        self.watchdog.shell.wait().expect("the watchdog is ours");
+        self.child.wait().expect("uWSGI is our child")
+    }
+
+    fn wait<T>(&self, limit: Duration, what: &str, found: impl FnMut(&str) -> Option<T>) -> T {
+        self.log
+            .wait(limit, found)
+            .unwrap_or_else(|in_vain| match in_vain {
+                InVain::Ended => panic!("uWSGI ended while a test waited for {what}"),
+                InVain::TimedOut => panic!("no {what} within {limit:?}"),
+            })
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        self.kill_all();
+        print_if_panicking(&self.ini, &self.log());
+    }
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        print_if_panicking(&self.ini, &self.log);
+    }
+}
+
+fn print_if_panicking(ini: &str, log: &str) {
+    if thread::panicking() {
+        eprintln!("--- uwsgi.ini\n{ini}--- log\n{log}---");
+    }
+}
+
+fn alive(pids: impl Iterator<Item = i32>) -> Vec<i32> {
+    pids.filter(|&pid| proc::alive(pid)).collect()
+}
+
+/// The latest pid of each worker. uWSGI says "spawned" and "Respawned".
+fn workers_in(log: &str) -> BTreeMap<u32, i32> {
+    numbered(log, "pawned uWSGI worker ")
+}
+
+/// The latest pid by number in lines such as `spawned uWSGI mule 2 (pid: 45)`.
+fn numbered(log: &str, what: &str) -> BTreeMap<u32, i32> {
+    log.lines()
+        .filter_map(|line| {
+            let (number, rest) = line.split_once(what)?.1.split_once(' ')?;
+            let pid = rest.split_once("pid: ")?.1;
+            let pid = pid.split(|c: char| !c.is_ascii_digit()).next()?;
+            Some((number.parse().ok()?, pid.parse().ok()?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_read_from_the_log() {
+        let log = "spawned uWSGI worker 1 (pid: 11, cores: 1)\n\
+                   spawned uWSGI worker 2 (pid: 12, cores: 1)\n\
+                   spawned uWSGI mule 1 (pid: 13)\n\
+                   Respawned uWSGI worker 1 (new pid: 14)\n";
+        assert_eq!(workers_in(log), BTreeMap::from([(1, 14), (2, 12)]));
+        let alone = "spawned uWSGI worker 1 (and the only) (pid: 9, cores: 1)\n";
+        assert_eq!(workers_in(alone), BTreeMap::from([(1, 9)]));
+    }
+}

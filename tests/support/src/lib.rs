@@ -1,0 +1,31 @@
+//! Starts real uWSGI as a user would, and watches it from outside.
+//!
+//! ```no_run
+//! use pycow_testkit::{default_host, Uwsgi};
+//!
+//! let uwsgi = Uwsgi::on(&default_host())
+//!     .app("def application(env, start):\n    start('200 OK', [])\n    return [b'hello']\n")
+//!     .set("processes", 2)
+//!     .with_pycow()
+//!     .start();
+//! assert_eq!(uwsgi.get("/").body, "hello");
+//! assert!(uwsgi.stop().status.success());
+//! ```
+//!
+//! Every wait has a deadline and is woken by what it waits for. A test that
+//! panics prints the ini and uWSGI's log, and leaves no process behind.
+
+mod host;
+pub mod http;
+mod instance;
+pub mod load;
+mod log;
+mod port;
+pub mod proc;
+mod process;
+mod uwsgi;
+
+pub use host::{default_host, host_of, hosts, plugin_path, Flavour, Host};
+pub use http::Response;
+pub use instance::{Finished, Instance};
+pub use uwsgi::Uwsgi;

@@ -1,0 +1,38 @@
+//! A port that nobody else is given between our choice and uWSGI's bind.
+
+use rustix::{
+    io,
+    net::{
+        bind, getsockname, ipproto, socket_with, sockopt::set_socket_reuseaddr, AddressFamily,
+        SocketFlags, SocketType,
+    },
+};
+use std::{
+    net::{Ipv4Addr, SocketAddrV4},
+    os::fd::OwnedFd,
+};
+
+/// A port of the loopback interface, ours while this lives.
+///
+/// It is bound but never listened on. Linux gives such a port to nobody who
+/// asks for any port, and lets uWSGI, which asks for this one, bind it as well:
+/// both sides set SO_REUSEADDR.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    _socket: OwnedFd,
+}
+
+impl Port {
+    pub(crate) fn reserve() -> io::Result<Self> {
+        let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
+        let socket = socket_with(family, kind, SocketFlags::CLOEXEC, Some(ipproto::TCP))?;
+        set_socket_reuseaddr(&socket, true)?;
+        bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
+        let number = SocketAddrV4::try_from(getsockname(&socket)?)?.port();
+        Ok(Self {
+            number,
+            _socket: socket,
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! What /proc tells of a process. All sizes in bytes.
+
+use std::fs;
+
+/// The memory of one process, summed over its mappings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rollup {
+    /// Resident.
+    pub rss: u64,
+    /// Resident, each page divided by the number of its users.
+    pub pss: u64,
+    /// Used by others too, unchanged since it was read from its file.
+    pub shared_clean: u64,
+    /// Used by others too, changed or anonymous.
+    pub shared_dirty: u64,
+    /// Used by this process alone, unchanged.
+    pub private_clean: u64,
+    /// Used by this process alone, changed or anonymous.
+    pub private_dirty: u64,
+}
+
+impl Rollup {
+    /// All that other processes use too.
+    pub fn shared(&self) -> u64 {
+        self.shared_clean + self.shared_dirty
+    }
+
+    /// All that only this process uses.
+    pub fn private(&self) -> u64 {
+        self.private_clean + self.private_dirty
+    }
+}
+
+/// `/proc/PID/smaps_rollup`.
+///
+/// # Panics
+/// If there is no such process, as everywhere in this module.
+pub fn rollup(pid: i32) -> Rollup {
+    let text = read(pid, "smaps_rollup");
+    let size = |name| kilobytes(&text, name);
+    Rollup {
+        rss: size("Rss:"),
+        pss: size("Pss:"),
+        shared_clean: size("Shared_Clean:"),
+        shared_dirty: size("Shared_Dirty:"),
+        private_clean: size("Private_Clean:"),
+        private_dirty: size("Private_Dirty:"),
+    }
+}
+
+/// Page faults so far that needed no disk; a copied page is one of them.
+pub fn minor_faults(pid: i32) -> u64 {
+    number(&stat(pid)[MINFLT])
+}
+
+/// Processor time so far, in user space and in the kernel.
+pub fn cpu_seconds(pid: i32) -> f64 {
+    let stat = stat(pid);
+    let ticks = number(&stat[UTIME]) + number(&stat[STIME]);
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+}
+
+/// Address space.
+pub fn vsz(pid: i32) -> u64 {
+    number(&stat(pid)[VSIZE])
+}
+
+/// Whether the process is there and no zombie.
+pub fn alive(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !matches!(fields(&stat)[STATE].as_str(), "Z" | "X"))
+}
+
+/// The live children, oldest pid first.
+pub fn children(pid: i32) -> Vec<i32> {
+    let parent = pid.to_string();
+    let mut children: Vec<i32> = fs::read_dir("/proc")
+        .expect("/proc is mounted")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|child| {
+            // A process may end between the listing and this look at it.
+            fs::read_to_string(format!("/proc/{child}/stat"))
+                .is_ok_and(|stat| fields(&stat)[PPID] == parent)
+        })
+        .filter(|&child| alive(child))
+        .collect();
+    children.sort_unstable();
+    children
+}
+
+/// What the machine could still give out without swapping.
+pub fn mem_available() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").expect("/proc is mounted");
+    kilobytes(&text, "MemAvailable:")
+}
+
+// Indexes into `fields`: the numbers of proc(5) less 3.
+const STATE: usize = 0;
+const PPID: usize = 1;
+const MINFLT: usize = 7;
+const UTIME: usize = 11;
+const STIME: usize = 12;
+const VSIZE: usize = 20;
+
+fn stat(pid: i32) -> Vec<String> {
+    fields(&read(pid, "stat"))
+}
+
+/// The fields after the command's name, which may itself hold blanks and `)`.
+fn fields(stat: &str) -> Vec<String> {
+    let (_, rest) = stat.rsplit_once(')').expect("a name in parentheses");
+    rest.split_whitespace().map(str::to_owned).collect()
+}
+
+fn number(field: &str) -> u64 {
+    field
+        .parse()
+        .unwrap_or_else(|error| panic!("{field:?} in /proc: {error}"))
+}
+
+fn kilobytes(text: &str, name: &str) -> u64 {
+    text.lines()
+        .find_map(|line| line.strip_prefix(name))
+        .and_then(|rest| rest.split_whitespace().next())
+        .map_or_else(
+            || panic!("no {name} in:\n{text}"),
+            |size| number(size) * 1024,
+        )
+}
+
+fn read(pid: i32, file: &str) -> String {
+    let path = format!("/proc/{pid}/{file}");
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_look_like_fields() {
+        let fields = fields("12 (a) S (b) R 7 1 1 0 -1 0 345 0");
+        assert_eq!(fields[STATE], "R");
+        assert_eq!(fields[PPID], "7");
+        assert_eq!(fields[MINFLT], "345");
+    }
+
+    #[test]
+    fn this_process_is_read() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let memory = rollup(pid);
+        assert!(alive(pid) && memory.rss >= memory.pss && memory.pss > 0);
+        assert_eq!(memory.shared() + memory.private(), memory.rss);
+        assert!(minor_faults(pid) > 0 && vsz(pid) > memory.rss && cpu_seconds(pid) >= 0.0);
+        assert!(mem_available() > 0);
+    }
+}

@@ -1,0 +1,140 @@
+//! The testkit itself, on every host: uWSGI as it comes, without the plugin.
+
+use pycow_testkit::{default_host, hosts, load, proc, Instance, Uwsgi};
+
+const HELLO: &str = r#"
+import os, sys
+
+def application(env, start):
+    start("200 OK", [("Content-Type", "text/plain")])
+    return [("%d %d.%d" % (os.getpid(), *sys.version_info[:2])).encode()]
+"#;
+
+const SIGHUP: i32 = 1;
+const SIGKILL: i32 = 9;
+
+#[test]
+fn every_host_starts_answers_and_stops() {
+    for host in hosts() {
+        println!("{}", host.name);
+        let uwsgi = Uwsgi::on(&host).app(HELLO).set("processes", 2).start();
+        let workers = uwsgi.workers();
+        assert_eq!(workers.len(), 2);
+        assert_eq!(proc::children(uwsgi.pid()), workers);
+
+        let answer = uwsgi.get("/");
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("content-type"), Some("text/plain"));
+        let (pid, python) = answer.body.split_once(' ').unwrap();
+        assert!(workers.contains(&pid.parse().unwrap()));
+        assert_eq!(python, format!("{}.{}", host.python.0, host.python.1));
+
+        let finished = uwsgi.stop();
+        assert!(finished.status.success(), "{}", finished.status);
+        assert!(finished.log.contains("goodbye to uWSGI."));
+        assert!(!workers.iter().any(|&pid| proc::alive(pid)));
+    }
+}
+
+#[test]
+fn a_host_sees_the_packages_of_its_folder() {
+    let app = format!("import django\n{HELLO}");
+    Uwsgi::on(&default_host()).app(&app).start().get("/");
+}
+
+#[test]
+fn a_killed_worker_is_followed_by_another() {
+    let uwsgi = hello();
+    let [first] = uwsgi.workers()[..] else {
+        panic!("one worker")
+    };
+    uwsgi.kill(first, SIGKILL);
+    uwsgi.await_gone(first);
+    uwsgi.await_accepting(2);
+    let second = uwsgi.workers();
+    assert_eq!(second.len(), 1);
+    assert_ne!(second, [first]);
+}
+
+#[test]
+fn a_reloaded_uwsgi_keeps_its_port() {
+    for host in hosts() {
+        println!("{}", host.name);
+        let uwsgi = Uwsgi::on(&host).app(HELLO).start();
+        let before = uwsgi.workers();
+        uwsgi.signal(SIGHUP);
+        uwsgi.await_accepting(2);
+        assert_ne!(uwsgi.workers(), before);
+        assert_eq!(uwsgi.get("/").status, 200);
+    }
+}
+
+#[test]
+fn mules_and_spoolers_are_found() {
+    let uwsgi = Uwsgi::on(&default_host())
+        .app(HELLO)
+        .set("mules", 2)
+        .set("spooler", "/tmp")
+        .start();
+    uwsgi.await_log_times("spawned uWSGI mule", 2);
+    uwsgi.await_log("spawned the uWSGI spooler");
+    assert_eq!(uwsgi.mules().len(), 2);
+    assert_eq!(uwsgi.spoolers().len(), 1);
+}
+
+#[test]
+fn lazy_workers_are_awaited_with_their_application() {
+    let slow = format!("import time\ntime.sleep(0.3)\n{HELLO}");
+    let uwsgi = Uwsgi::on(&default_host())
+        .app(&slow)
+        .flag("lazy-apps")
+        .set("processes", 2)
+        .start();
+    assert_eq!(uwsgi.log().matches("WSGI app 0").count(), 2);
+}
+
+#[test]
+fn a_single_process_needs_no_master() {
+    let uwsgi = Uwsgi::on(&default_host())
+        .app(HELLO)
+        .unset("master")
+        .start();
+    assert_eq!(uwsgi.workers(), [uwsgi.pid()]);
+    assert!(uwsgi.get("/").body.starts_with(&uwsgi.pid().to_string()));
+    uwsgi.stop();
+}
+
+#[test]
+fn a_wrong_option_ends_the_start() {
+    let finished = Uwsgi::on(&default_host())
+        .flag("strict")
+        .flag("no-such-option")
+        .run();
+    assert!(!finished.status.success());
+    assert!(finished.log.contains("no-such-option"));
+}
+
+#[test]
+fn a_panic_leaves_no_process() {
+    let uwsgi = hello();
+    let pids = [uwsgi.workers(), vec![uwsgi.pid()]].concat();
+    std::thread::spawn(move || {
+        let _uwsgi = uwsgi;
+        panic!("on purpose");
+    })
+    .join()
+    .unwrap_err();
+    assert!(!pids.iter().any(|&pid| proc::alive(pid)));
+}
+
+#[test]
+fn load_is_counted() {
+    let uwsgi = hello();
+    let report = load::run(uwsgi.port(), |n| format!("/{n}"), 500, 4);
+    assert_eq!((report.errors, report.latencies.len()), (0, 500));
+    println!("{:.0} requests/s, p99 {:?}", report.rate(), report.p99());
+}
+
+fn hello() -> Instance {
+    Uwsgi::on(&default_host()).app(HELLO).start()
+}
