@@ -19,8 +19,8 @@ use tempfile::TempDir;
 /// working directory and on its `pythonpath`.
 ///
 /// Unless set otherwise it has a master, one worker and an `http-socket` on a
-/// free port, needs an application (`need-app`), and ends on
-/// SIGTERM (`die-on-term`).
+/// free port, needs an application (`need-app`), and ends on SIGTERM
+/// (`die-on-term`). Workers are set by `processes`, not by its alias `workers`.
 #[derive(Debug)]
 pub struct Uwsgi {
     host: Host,
@@ -31,6 +31,7 @@ pub struct Uwsgi {
     arguments: Vec<String>,
     environment: Vec<(String, OsString)>,
     pycow: Option<Pycow>,
+    wrapper: Option<String>,
 }
 
 /// Where the plugin under test stands among the `plugin` lines.
@@ -84,6 +85,7 @@ impl Uwsgi {
             arguments: Vec::new(),
             environment: Vec::new(),
             pycow: None,
+            wrapper: None,
         }
     }
 
@@ -136,6 +138,12 @@ impl Uwsgi {
         self
     }
 
+    /// Starts uWSGI through a line of shell, which is to end in `exec "$@"`.
+    pub fn through(mut self, line: &str) -> Self {
+        self.wrapper = Some(line.to_owned());
+        self
+    }
+
     /// An environment variable of uWSGI.
     pub fn env(mut self, key: &str, value: impl Into<OsString>) -> Self {
         self.environment.push((key.to_owned(), value.into()));
@@ -170,7 +178,14 @@ impl Uwsgi {
     pub fn launch(self) -> Instance {
         let ini = self.ini();
         let file = self.write_ini(&ini);
-        let mut command = Command::new(&self.host.uwsgi);
+        let mut command = match &self.wrapper {
+            None => Command::new(&self.host.uwsgi),
+            Some(line) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", line, "sh"]).arg(&self.host.uwsgi);
+                shell
+            }
+        };
         // uWSGI takes options from UWSGI_*, Python from PYTHON*, and cargo
         // points LD_LIBRARY_PATH at folders that a user's uWSGI never sees.
         for (key, _) in env::vars_os() {
@@ -220,7 +235,7 @@ impl Uwsgi {
     /// How many workers uWSGI starts with.
     fn workers(&self) -> usize {
         // The first of these that is set decides.
-        ["cheaper-initial", "cheaper", "processes", "workers"]
+        ["cheaper-initial", "cheaper", "processes"]
             .iter()
             .find_map(|key| self.value(key))
             .map_or(1, |value| {

@@ -71,11 +71,9 @@ fn a_reloaded_uwsgi_keeps_its_port() {
 
 #[test]
 fn mules_and_spoolers_are_found() {
-    let uwsgi = Uwsgi::on(&default_host())
-        .app(HELLO)
-        .set("mules", 2)
-        .set("spooler", "/tmp")
-        .start();
+    let uwsgi = Uwsgi::on(&default_host()).app(HELLO).set("mules", 2);
+    let spool = uwsgi.dir().display().to_string();
+    let uwsgi = uwsgi.set("spooler", spool).start();
     uwsgi.await_log_times("spawned uWSGI mule", 2);
     uwsgi.await_log("spawned the uWSGI spooler");
     assert_eq!(uwsgi.mules().len(), 2);

@@ -1,0 +1,153 @@
+//! The log lines: what they say is what /proc says, and a missing /proc costs one warning.
+
+use pycow_testkit::{default_host, proc, Uwsgi};
+
+/// A heap of some 40 MB; `/touch` writes to a third of it.
+const APP: &str = r#"
+heap = [bytearray(4096) for _ in range(10000)]
+
+def application(env, start):
+    if env["PATH_INFO"] == "/touch":
+        for page in heap[:3000]:
+            page[0] = 1
+    start("200 OK", [])
+    return [b"done"]
+"#;
+
+const MEGABYTE: f64 = 1048576.0;
+
+/// "12.3" of ", 12.3 MB private".
+fn megabytes_before(line: &str, text: &str) -> f64 {
+    let end = line.find(text).unwrap_or_else(|| panic!("{text}: {line}"));
+    let number = line[..end].rsplit([' ', ':']).next().unwrap();
+    number
+        .parse()
+        .unwrap_or_else(|_| panic!("{number}: {line}"))
+}
+
+#[test]
+fn the_farewell_line_tells_what_proc_tells() {
+    let uwsgi = Uwsgi::on(&default_host())
+        .app(APP)
+        .with_pycow()
+        .set("processes", 2)
+        .start();
+    let workers = uwsgi.workers();
+    let before: Vec<_> = workers.iter().map(|pid| proc::rollup(*pid)).collect();
+    for _ in 0..20 {
+        uwsgi.get("/touch");
+    }
+    let after: Vec<_> = workers.iter().map(|pid| proc::rollup(*pid)).collect();
+    let finished = uwsgi.stop();
+    let mut requests = 0;
+    for (i, pid) in workers.iter().enumerate() {
+        let start = format!("[pycow] worker {} (pid {pid}) leaves after ", i + 1);
+        let line = finished
+            .log
+            .lines()
+            .find(|line| line.starts_with(&start))
+            .expect(&start);
+        requests += line[start.len()..]
+            .split(' ')
+            .next()
+            .unwrap()
+            .parse::<u32>()
+            .unwrap();
+
+        let private = megabytes_before(line, " MB private");
+        let expected = after[i].private() as f64 / MEGABYTE;
+        assert!((private - expected).abs() < 0.5, "{expected}: {line}");
+        let inherited = megabytes_before(line, " MB inherited");
+        let expected = before[i].shared() as f64 / MEGABYTE;
+        // Right after the fork, libraries' pages are not mapped into the child yet.
+        assert!((inherited - expected).abs() < 4.0, "{expected}: {line}");
+        let shared = megabytes_before(line, " of ");
+        let expected = after[i].shared() as f64 / MEGABYTE;
+        assert!((shared - expected).abs() < 4.0, "{expected}: {line}");
+        assert!(line.contains(", hooks took 0."), "{line}");
+        if after[i].private() > before[i].private() + 10_000_000 {
+            assert!(
+                line.contains("(7") || line.contains("(6") || line.contains("(8"),
+                "{line}"
+            );
+        }
+    }
+    assert_eq!(requests, 20);
+}
+
+#[test]
+fn mules_and_spoolers_have_their_line_too() {
+    let uwsgi = Uwsgi::on(&default_host())
+        .app(APP)
+        .with_pycow()
+        .set("mule", "true");
+    let spool = uwsgi.dir().join("spool");
+    std::fs::create_dir(&spool).unwrap();
+    let uwsgi = uwsgi.set("spooler", spool.display()).start();
+    // At its end the master kills spoolers outright; told by hand, one leaves as a worker does.
+    let [spooler] = uwsgi.spoolers()[..] else {
+        panic!("one spooler")
+    };
+    uwsgi.kill(spooler, 15);
+    uwsgi.await_log(&format!(
+        "[pycow] spooler (pid {spooler}) leaves after 0 requests: "
+    ));
+    let finished = uwsgi.stop();
+    for who in ["worker 1", "mule 1"] {
+        let start = format!("[pycow] {who} (pid ");
+        let lines = finished.log.matches(&start).count();
+        assert_eq!(lines, 1, "{who}\n{}", finished.log);
+    }
+    assert!(!finished.log.contains("hooks not run"));
+}
+
+#[test]
+fn a_worker_without_privileges_reads_its_own_memory() {
+    if !is_root() {
+        return println!("skipped: not root");
+    }
+    let uwsgi = Uwsgi::on(&default_host())
+        .app(APP)
+        .with_pycow()
+        .set("uid", "nobody")
+        .start();
+    let finished = uwsgi.stop();
+    assert!(
+        finished.log.contains("MB inherited still shared"),
+        "{}",
+        finished.log
+    );
+}
+
+#[test]
+fn a_missing_proc_costs_one_warning() {
+    if !is_root() {
+        return println!("skipped: not root");
+    }
+    let line = "exec unshare --mount sh -c 'mount -t tmpfs none /proc && exec \"$@\"' sh \"$@\"";
+    let uwsgi = Uwsgi::on(&default_host())
+        .app(APP)
+        .with_pycow()
+        .set("processes", 2);
+    let uwsgi = uwsgi.through(line).start();
+    uwsgi.get("/");
+    let finished = uwsgi.stop();
+    let warning = "[pycow] WARNING: shared memory cannot be measured here: /proc/self/smaps: ";
+    assert_eq!(finished.log.matches(warning).count(), 1, "{}", finished.log);
+    let lines: Vec<&str> = finished
+        .log
+        .lines()
+        .filter(|line| line.starts_with("[pycow] worker "))
+        .collect();
+    assert_eq!(lines.len(), 2);
+    for line in lines {
+        assert!(line.contains(" requests: hooks took "), "{line}");
+    }
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|me| {
+        use std::os::unix::fs::MetadataExt;
+        me.uid() == 0
+    })
+}

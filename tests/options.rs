@@ -1,0 +1,111 @@
+//! Options: a wrong value ends the start with one line, the last of two wins.
+
+use pycow_testkit::{default_host, Uwsgi};
+
+const APP: &str = "def application(env, start):\n    start('200 OK', [])\n    return [b'hello']\n";
+
+fn pycow() -> Uwsgi {
+    Uwsgi::on(&default_host()).app(APP).with_pycow()
+}
+
+#[test]
+fn every_wrong_value_of_every_option_is_refused_by_one_line() {
+    let wrong: [(&str, &[&str], &str); 5] = [
+        (
+            "pycow-gc",
+            &["never", "FREEZE", ""],
+            "keep, off, freeze or immortal",
+        ),
+        (
+            "pycow-gc-threshold",
+            &["0", "-5", "many", "1,2,3,4", "1,,2", "99999999999"],
+            "one to three whole numbers",
+        ),
+        ("pycow-gc-guard", &["maybe", "2"], "true or false"),
+        ("pycow-exit", &["slow", "fast,full"], "fast or full"),
+        (
+            "pycow-exit-timeout",
+            &["-1", "1.5", "30s", "86401"],
+            "a whole number of seconds",
+        ),
+    ];
+    for (option, values, allowed) in wrong {
+        for value in values {
+            let finished = pycow().set(option, value).run();
+            assert_eq!(finished.status.code(), Some(1), "{option} = {value}");
+            let lines: Vec<&str> = finished
+                .log
+                .lines()
+                .filter(|line| line.contains("[pycow]"))
+                .collect();
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            let said =
+                format!("[pycow] ERROR: invalid value \"{value}\" for option {option}, allowed: ");
+            assert!(lines[0].starts_with(&said), "{}", lines[0]);
+            assert!(lines[0].contains(allowed), "{}", lines[0]);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_value_on_the_command_line_is_refused_too() {
+    let finished = pycow().arg("--pycow-exit=never").run();
+    assert_eq!(finished.status.code(), Some(1));
+    assert!(finished
+        .log
+        .contains("invalid value \"never\" for option pycow-exit"));
+}
+
+#[test]
+fn the_last_of_two_wins() {
+    let uwsgi = pycow()
+        .set("pycow-gc", "off")
+        .set("pycow-gc", "keep")
+        .start();
+    uwsgi.await_log(": gc keep, exit fast");
+}
+
+#[test]
+fn a_switch_needs_no_value() {
+    let uwsgi = pycow().arg("--pycow-gc-guard").start();
+    uwsgi.await_log(", guarded, exit fast");
+}
+
+#[test]
+fn the_start_line_names_versions_and_policy() {
+    let host = default_host();
+    let uwsgi = pycow()
+        .set("pycow-exit-timeout", 7)
+        .set("pycow-gc-threshold", "9,8")
+        .start();
+    let line = uwsgi.await_log("[pycow] ");
+    let (major, minor) = host.python;
+    let expected = format!(
+        "[pycow] {} on uWSGI 2.0.30 and CPython {major}.{minor}.",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert!(line.starts_with(&expected), "{line}");
+    let policy = ": gc freeze (thresholds 9,8 in workers), exit fast (hooks within 7 s)";
+    assert!(line.ends_with(policy), "{line}");
+}
+
+#[test]
+fn an_option_without_effect_is_told() {
+    let uwsgi = pycow()
+        .set("pycow-gc", "off")
+        .set("pycow-gc-threshold", 9)
+        .start();
+    uwsgi.await_log("WARNING: pycow-gc-threshold has no effect with pycow-gc = off");
+}
+
+#[test]
+fn the_options_stand_in_the_help() {
+    let finished = pycow().arg("--help").run();
+    for option in [
+        "--pycow-gc ",
+        "--pycow-gc-threshold",
+        "--pycow-exit-timeout",
+    ] {
+        assert!(finished.log.contains(option), "{option}");
+    }
+}
