@@ -103,6 +103,8 @@ pub struct Config {
     pub exit: ExitPolicy,
     /// `pycow-exit-timeout`, in seconds; 0: no bound.
     pub exit_timeout: u32,
+    /// `pycow-ksm`
+    pub ksm: bool,
 }
 
 impl Default for Config {
@@ -113,6 +115,7 @@ impl Default for Config {
             guard: None,
             exit: ExitPolicy::Fast,
             exit_timeout: 30,
+            ksm: false,
         }
     }
 }
@@ -184,7 +187,7 @@ impl Opt {
 }
 
 /// Every option, in the order of `--help`.
-pub const OPTIONS: [Opt; 5] = [
+pub const OPTIONS: [Opt; 6] = [
     Opt {
         name: c"pycow-gc",
         help:
@@ -243,6 +246,16 @@ pub const OPTIONS: [Opt; 5] = [
         allowed: "a whole number of seconds, 0 to 86400 (0: no bound)",
         apply: |config, value| {
             config.exit_timeout = whole(value).filter(|seconds| *seconds <= 86_400)?;
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-ksm",
+        help: c"ask the kernel to merge equal pages of the workers (Linux 6.4 and newer)",
+        is_switch: true,
+        allowed: SWITCH,
+        apply: |config, value| {
+            config.ksm = switch(value)?;
             Some(())
         },
     },

@@ -10,7 +10,7 @@ fn pycow() -> Uwsgi {
 
 #[test]
 fn every_wrong_value_of_every_option_is_refused_by_one_line() {
-    let wrong: [(&str, &[&str], &str); 5] = [
+    let wrong: [(&str, &[&str], &str); 6] = [
         (
             "pycow-gc",
             &["never", "FREEZE", ""],
@@ -22,6 +22,7 @@ fn every_wrong_value_of_every_option_is_refused_by_one_line() {
             "one to three whole numbers",
         ),
         ("pycow-gc-guard", &["maybe", "2"], "true or false"),
+        ("pycow-ksm", &["perhaps"], "true or false"),
         ("pycow-exit", &["slow", "fast,full"], "fast or full"),
         (
             "pycow-exit-timeout",

@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Instant};
 use super::{say_of, Me, Running, HIJACKABLE, LATE_LIBRARY, LOADING, ME, REQUESTS, RUNNING};
 use crate::{
     config::GcPolicy,
-    memory::reader,
+    memory::{ksm, reader},
     process::{
         leave::{self, Handler},
         libraries::Watch,
@@ -26,6 +26,9 @@ pub fn before_fork(handler: Handler) {
     if let Err(reason) = reader::own() {
         log::warn!("shared memory cannot be measured here: {reason}");
     }
+    if running.config.ksm {
+        merge_pages();
+    }
     leave_first(handler);
     if running.config.gc.freezes() {
         if running.host.lazy_apps() {
@@ -35,6 +38,22 @@ pub fn before_fork(handler: Handler) {
                 .python
                 .with_gil(|gil| settle(running, gil, "before the fork"));
         }
+    }
+}
+
+fn merge_pages() {
+    use ksm::Daemon;
+    match ksm::merge() {
+        Ok(Daemon::Runs) => log::info!("ksm: the kernel merges equal pages of this instance"),
+        Ok(Daemon::Stopped) => log::warn!(
+            "ksm: the kernel would merge equal pages, but ksmd is off; as root: \
+             echo 1 > /sys/kernel/mm/ksm/run"
+        ),
+        Ok(Daemon::Unknown) => log::warn!(
+            "ksm: the kernel took the request, but /sys/kernel/mm/ksm/run cannot be read: \
+             whether ksmd runs is not known"
+        ),
+        Err(refused) => log::warn!("ksm: {refused}"),
     }
 }
 

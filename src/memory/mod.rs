@@ -1,4 +1,5 @@
 //! All that is known of a process's memory on Linux.
 
+pub mod ksm;
 pub mod reader;
 pub mod smaps;

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use pyo3_ffi::PyObject;
+use pyo3_ffi::{traverseproc, PyObject};
 
 use super::{
     heap::{Heap, CLASSES},
@@ -67,10 +67,10 @@ struct Survey<'a, 'h> {
     heap: &'h Heap,
     kinds: &'a mut Kinds<'h>,
     spared: Spared,
-    /// The instance that is looked at holds an object with a finalizer.
+    /// The object that is looked at refers to one with a finalizer.
     owns: bool,
-    /// How deep below the instance: its `__dict__` is one step away.
-    depth: u8,
+    /// It is the `__dict__` of an instance, or a dict in one of its attributes.
+    in_dict: bool,
 }
 
 /// Looks at every tracked object once; writes to none.
@@ -80,7 +80,7 @@ pub fn spared<'h>(heap: &'h Heap, kinds: &mut Kinds<'h>) -> Spared {
         kinds,
         spared: Spared::new(),
         owns: false,
-        depth: 0,
+        in_dict: false,
     };
     // SAFETY: the GIL is held by whoever has a `Heap` to work on; `look` takes the survey and
     // allocates no Python object.
@@ -99,15 +99,14 @@ unsafe extern "C" fn look(object: *mut PyObject, survey: *mut c_void) -> c_int {
     match unsafe { survey.kinds.of(object) } {
         // SAFETY: a weak reference.
         Kind::Weak(_) => unsafe { survey.awaited(object) },
-        Kind::Instance(traverse) => {
-            survey.owns = false;
-            survey.depth = 0;
-            let argument: *mut Survey<'_, '_> = survey;
-            // SAFETY: the object's own function; `owned` takes the survey.
-            unsafe { traverse(object, owned, argument.cast()) };
-            if survey.owns {
-                survey.spared.add(object, Reason::Owner);
-            }
+        // SAFETY: the object's own function.
+        Kind::Instance(traverse) if unsafe { survey.owns_within(object, traverse) } => {
+            survey.spared.add(object, Reason::Owner);
+        }
+        // It is mortal anyway; its `__dict__` is looked at.
+        Kind::Mortal(_, Some(traverse)) => {
+            // SAFETY: the object's own function.
+            unsafe { survey.owns_within(object, traverse) };
         }
         _ => {}
     }
@@ -115,6 +114,18 @@ unsafe extern "C" fn look(object: *mut PyObject, survey: *mut c_void) -> c_int {
 }
 
 impl Survey<'_, '_> {
+    /// What the object refers to has a finalizer.
+    ///
+    /// # Safety
+    /// A live object and the `tp_traverse` of its class; the GIL is held.
+    unsafe fn owns_within(&mut self, object: *mut PyObject, traverse: traverseproc) -> bool {
+        self.owns = false;
+        let argument: *mut Survey<'_, '_> = self;
+        // SAFETY: the caller's promise; `owned` takes the survey.
+        unsafe { traverse(object, owned, argument.cast()) };
+        self.owns
+    }
+
     /// The target of a weak reference with a callback is awaited. Classes are not: their registers
     /// (abc, functools) hold them so, and a preloaded class has no end.
     ///
@@ -137,14 +148,18 @@ unsafe extern "C" fn owned(object: *mut PyObject, survey: *mut c_void) -> c_int 
     // SAFETY: an object that another refers to is alive; the GIL is held.
     match unsafe { survey.kinds.of(object) } {
         Kind::Mortal(Reason::Finalizer, _) => survey.owns = true,
-        Kind::Dict(traverse) if survey.depth == 0 => {
-            survey.depth = 1;
-            let argument: *mut Survey<'_, '_> = survey;
-            // SAFETY: as in `look`.
-            unsafe { traverse(object, owned, argument.cast()) };
-            survey.depth = 0;
+        Kind::Dict(traverse) if !survey.in_dict => {
+            let owned_before = survey.owns;
+            survey.in_dict = true;
+            // SAFETY: the object's own function.
+            if unsafe { survey.owns_within(object, traverse) } {
+                // An immortal dict would keep what it holds when the instance goes.
+                survey.spared.add(object, Reason::Owner);
+            }
+            survey.in_dict = false;
+            survey.owns |= owned_before;
         }
         _ => {}
     }
-    c_int::from(survey.owns)
+    c_int::from(survey.in_dict && survey.owns)
 }

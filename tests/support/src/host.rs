@@ -126,16 +126,18 @@ fn prepared(dir: &Path) -> Option<Host> {
     let (flavour, command) = match name.split_once('-')?.0 {
         "pyuwsgi" => (Flavour::Pyuwsgi, "bin/pyuwsgi"),
         "pypi" => (Flavour::Pypi, "bin/uwsgi"),
+        "debian" => (Flavour::Debian, "uwsgi"),
         _ => return None,
     };
+    let own_interpreter = dir.join("bin/python");
     dir.join(".stamp").exists().then_some(())?;
     Some(Host {
         name: name.to_owned(),
         flavour,
         uwsgi: dir.join(command),
-        python_plugin: None,
+        python_plugin: (flavour == Flavour::Debian).then(|| "python3".into()),
         python: version(name.rsplit_once("-py")?.1)?,
-        interpreter: Some(dir.join("bin/python")),
+        interpreter: own_interpreter.exists().then_some(own_interpreter),
     })
 }
 
