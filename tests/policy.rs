@@ -101,6 +101,7 @@ fn with_lazy_apps_each_worker_freezes_its_own_and_the_log_says_so() {
     assert!(number(&answer, "frozen") > 1000, "{answer}");
     uwsgi.await_log("lazy-apps: every worker loads a heap of its own, nothing of it is shared");
     uwsgi.await_log_times("objects in this worker", 2);
+    assert_eq!(uwsgi.log().matches("objects in this worker").count(), 2);
 }
 
 #[test]

@@ -151,8 +151,13 @@ fn collector_on(running: &Running, gil: &Gil<'_>) -> Result<(), Raised> {
 }
 
 /// A worker whose applications are loaded, about to enter its loop.
+///
+/// uWSGI comes here twice: the Python plugin copies its own table to modifier 30 on the way.
 pub fn worker_ready(handler: Handler) {
     let Some(running) = RUNNING.get() else { return };
+    if HIJACKABLE.swap(true, Ordering::Relaxed) {
+        return;
+    }
     if running.host.lazy_apps() {
         if running.config.gc.freezes() {
             running.python.with_gil(|gil| {
@@ -166,7 +171,6 @@ pub fn worker_ready(handler: Handler) {
     if running.config.gc.freezes() {
         interpreters::stop_watching();
     }
-    HIJACKABLE.store(true, Ordering::Relaxed);
 }
 
 /// No plugin took the worker: requests are next.
