@@ -1,0 +1,111 @@
+//! What pycow adds to a request and to uWSGI's start.
+
+mod common;
+
+use std::{
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use common::{say_where, step, table::Table, Runs};
+use pycow_plugin::{guard::guard, process::libraries::Watch};
+use pycow_testkit::{default_host, load, proc, Host, Uwsgi};
+
+const APP: &str = "def application(env, start):\n    start('200 OK', [])\n    return [b'hello']\n";
+const ROUNDS: usize = 7;
+const REQUESTS: usize = 20_000;
+const STARTS: usize = 21;
+
+fn main() {
+    let start = Instant::now();
+    let host = default_host();
+    say_where(&host);
+
+    step(start, "what runs after every request, 10,000,000 times");
+    println!(
+        "          {:.0} ns a request (goal: under 1000)",
+        after_request()
+    );
+
+    let (mut stock, mut pycow) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        step(
+            start,
+            &format!("CPU of {REQUESTS} requests, round {round} of {ROUNDS}"),
+        );
+        stock.push(cpu_per_request(&host, false));
+        pycow.push(cpu_per_request(&host, true));
+    }
+    let mut table = Table::new(&["", "stock", "pycow", "difference of medians"]);
+    let difference =
+        |a: &[f64], b: &[f64]| Runs::new(b.to_vec()).median() - Runs::new(a.to_vec()).median();
+    table.row(&[
+        "CPU of a request, microseconds".to_owned(),
+        Runs::new(stock.clone()).show(1),
+        Runs::new(pycow.clone()).show(1),
+        format!("{:+.2}", difference(&stock, &pycow)),
+    ]);
+
+    let (mut stock, mut pycow) = (Vec::new(), Vec::new());
+    step(start, &format!("{STARTS} starts of each"));
+    for _ in 0..STARTS {
+        stock.push(start_up(&host, false));
+        pycow.push(start_up(&host, true));
+    }
+    table.row(&[
+        "start (pycow-gc = keep), milliseconds".to_owned(),
+        Runs::new(stock.clone()).show(1),
+        Runs::new(pycow.clone()).show(1),
+        format!("{:+.2} (goal: under 20)", difference(&stock, &pycow)),
+    ]);
+    table.print();
+}
+
+/// Nanoseconds of the path that a request takes through pycow: the guard, a counter, the look for
+/// libraries.
+fn after_request() -> f64 {
+    const TIMES: u32 = 10_000_000;
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    let libraries = Watch::new();
+    let start = Instant::now();
+    for _ in 0..TIMES {
+        guard((), || {
+            REQUESTS.fetch_add(1, Ordering::Relaxed);
+            black_box(libraries.came());
+        });
+    }
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(TIMES)
+}
+
+fn uwsgi(host: &Host, pycow: bool) -> Uwsgi {
+    let uwsgi = Uwsgi::on(host).app(APP).flag("disable-logging");
+    if pycow {
+        uwsgi.with_pycow()
+    } else {
+        uwsgi
+    }
+}
+
+/// Microseconds of the worker's CPU.
+fn cpu_per_request(host: &Host, pycow: bool) -> f64 {
+    let uwsgi = uwsgi(host, pycow).start();
+    let worker = uwsgi.workers()[0];
+    let before = proc::cpu_seconds(worker);
+    let report = load::run(uwsgi.port(), |_| "/".into(), REQUESTS, 1);
+    assert_eq!(report.errors, 0);
+    (proc::cpu_seconds(worker) - before) * 1e6 / REQUESTS as f64
+}
+
+/// Milliseconds until the worker accepts.
+fn start_up(host: &Host, pycow: bool) -> f64 {
+    let uwsgi = uwsgi(host, pycow);
+    let uwsgi = if pycow {
+        uwsgi.set("pycow-gc", "keep")
+    } else {
+        uwsgi
+    };
+    let start = Instant::now();
+    let _running = uwsgi.start();
+    start.elapsed().as_secs_f64() * 1000.0
+}

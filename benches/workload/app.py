@@ -1,0 +1,64 @@
+"""The benchmarks' application: OBJECTS records of some 780 bytes, loaded with the module.
+
+A request reads 200 of them, chosen at random from the first 1/PART of the heap, leaves 50 reference
+cycles, and puts 100 entries into a cache that forgets the oldest: what lives for some requests makes
+a full collection fall due, as it does in any worker that runs for long. The query string is the seed,
+so that every method serves the same requests. INSIDE says what the application itself does about the
+collector.
+"""
+
+import gc
+import os
+import random
+from collections import deque
+
+OBJECTS = int(os.environ["OBJECTS"])
+HOT = max(OBJECTS // int(os.environ.get("PART", "1")), 1)
+
+
+class Record:
+    def __init__(self, number):
+        self.name = "record %d" % number
+        self.text = "%08d" % number * 4
+        self.tags = ["tag %d" % number, "tag %d" % (number + 1)]
+        self.price = number / 7
+        self.extra = {"label": "label %d" % number}
+
+
+CACHE = deque(maxlen=20_000)
+HEAP = [Record(number) for number in range(OBJECTS)]
+
+
+def read(record):
+    size = len(record.name) + len(record.text) + record.price
+    for tag in record.tags:
+        size += len(tag)
+    for key, value in record.extra.items():
+        size += len(key) + len(value)
+    return size
+
+
+def application(environ, start_response):
+    choose = random.Random(int(environ["QUERY_STRING"] or 0))
+    total = sum(read(HEAP[choose.randrange(HOT)]) for _ in range(200))
+    for _ in range(50):
+        cycle = []
+        cycle.append(cycle)
+    CACHE.extend([total] for _ in range(100))
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%d" % total]
+
+
+INSIDE = os.environ.get("INSIDE")
+if INSIDE == "bootstrap":
+    import atexit
+
+    gc.set_threshold(0)
+    atexit.register(os._exit, 0)
+elif INSIDE == "recipe":
+    gc.collect()
+    gc.freeze()
+elif INSIDE == "cinderx":
+    import cinderx
+
+    cinderx.immortalize_heap()
