@@ -29,11 +29,13 @@ lint: tools ## formatting and clippy
 	cargo fmt --all --check
 	$(cargo) clippy --all-targets --workspace -- -D warnings
 
-demo: setup build ## the methods side by side on one workload
+demo: ## a Django application with and without pycow, side by side
+	@tests/support/setup --demo
+	$(cargo) build --release
 	$(cargo) bench --bench demo
 
-bench: setup build ## all benchmarks
-	$(cargo) bench
+bench: setup build ## the figures of the README
+	$(cargo) bench --bench heap --bench leave --bench overhead
 
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tests/support/setup --all
