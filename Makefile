@@ -34,8 +34,9 @@ demo: ## a Django application with and without pycow, side by side
 	$(cargo) build --release
 	$(cargo) bench --bench demo
 
-bench: setup build ## the figures of the README
-	$(cargo) bench --bench heap --bench leave --bench overhead
+bench: build ## the figures of the README
+	tests/support/setup --bench
+	$(cargo) bench --bench heap --bench immortal --bench leave --bench overhead
 
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tests/support/setup --all

@@ -7,11 +7,10 @@ mod common;
 use std::time::Instant;
 
 use common::{
-    megabytes, say_where, step,
+    megabytes, pythons, say_where, step,
     table::Table,
     workload::{self, Measured, Method, Size},
 };
-use pycow_testkit::{hosts, Host};
 
 const SIZE: Size = Size {
     workers: 4,
@@ -25,7 +24,7 @@ const HOT_REQUESTS: usize = 24_000;
 
 fn main() {
     let start = Instant::now();
-    for (version, host) in pythons() {
+    for host in pythons("3.11,3.12,3.13,3.14") {
         say_where(&host);
         for (part, requests) in [(1, 8_000), (10, HOT_REQUESTS)] {
             let size = Size {
@@ -33,7 +32,7 @@ fn main() {
                 requests,
                 ..SIZE
             };
-            let runs: Vec<(Method, Measured)> = methods(version)
+            let runs: Vec<(Method, Measured)> = methods(host.python)
                 .into_iter()
                 .map(|method| {
                     step(start, method.name);
@@ -45,31 +44,14 @@ fn main() {
     }
 }
 
-/// One host for each CPython; `PYTHONS=3.12,3.14` chooses.
-fn pythons() -> Vec<((u8, u8), Host)> {
-    let wanted = std::env::var("PYTHONS").unwrap_or_else(|_| "3.11,3.12,3.13,3.14".into());
-    wanted
-        .split(',')
-        .filter_map(|text| {
-            let (major, minor) = text.trim().split_once('.')?;
-            let version = (major.parse().ok()?, minor.parse().ok()?);
-            let host = hosts()
-                .into_iter()
-                .rev()
-                .find(|host| host.python == version);
-            if host.is_none() {
-                println!("skipped: no CPython {text} here");
-            }
-            Some((version, host?))
-        })
-        .collect()
-}
-
 fn methods(python: (u8, u8)) -> Vec<Method> {
     let mut methods = vec![workload::STOCK, workload::BOOTSTRAP, workload::RECIPE];
     methods.extend([workload::OFF, workload::FREEZE]);
     if python >= (3, 12) {
         methods.push(workload::IMMORTAL);
+    }
+    if python == (3, 14) && workload::has_cinderx() {
+        methods.push(workload::CINDERX);
     }
     methods
 }

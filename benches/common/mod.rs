@@ -6,15 +6,37 @@
 pub mod table;
 pub mod workload;
 
-use std::{fs, thread, time::Instant};
+use std::{env, fs, thread, time::Instant};
 
-use pycow_testkit::Host;
+use pycow_testkit::{hosts, Host};
 
 /// Says where the figures come from: uWSGI, CPython, cores, kernel.
 pub fn say_where(host: &Host) {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = thread::available_parallelism().map_or(0, usize::from);
     println!("{}, {cores} cores, Linux {}", host.name, kernel.trim());
+}
+
+/// The newest host of each CPython in `PYTHONS=3.12,3.14`, or of those in `versions`.
+pub fn pythons(versions: &str) -> Vec<Host> {
+    let wanted = env::var("PYTHONS").unwrap_or_else(|_| versions.into());
+    let host = |text: &str| {
+        let (major, minor) = text.trim().split_once('.')?;
+        let version = (major.parse().ok()?, minor.parse().ok()?);
+        hosts()
+            .into_iter()
+            .rev()
+            .find(|host| host.python == version)
+    };
+    let found = wanted.split(',').map(|text| (text, host(text)));
+    found
+        .filter_map(|(text, host)| {
+            if host.is_none() {
+                println!("skipped: no CPython {text} here");
+            }
+            host
+        })
+        .collect()
 }
 
 /// Says what is going on, with the seconds since `start`.

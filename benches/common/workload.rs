@@ -1,6 +1,8 @@
 //! The workload: a preloaded heap of small objects, requests that read some of them and leave
 //! garbage, and what that does to the memory of the workers.
 
+use std::path::{Path, PathBuf};
+
 use pycow_testkit::{load, proc, Host, Instance, Uwsgi};
 
 /// The application, see there.
@@ -53,6 +55,15 @@ const fn pycow(name: &'static str, gc: &'static str) -> Method {
     }
 }
 
+/// `tests/support/setup --bench` has fetched CinderX.
+pub fn has_cinderx() -> bool {
+    cinderx().exists()
+}
+
+fn cinderx() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".hosts/cinderx")
+}
+
 /// How large, how many, how far.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
@@ -86,6 +97,10 @@ pub fn start(host: &Host, method: Method, size: Size) -> Instance {
         .env("OBJECTS", size.objects.to_string())
         .env("PART", size.part.to_string())
         .env("INSIDE", method.inside);
+    let uwsgi = match method.inside {
+        "cinderx" => uwsgi.env("PYTHONPATH", cinderx()),
+        _ => uwsgi,
+    };
     match method.pycow {
         Some(gc) => uwsgi.with_pycow().set("pycow-gc", gc).start(),
         None => uwsgi.start(),

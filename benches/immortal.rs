@@ -1,0 +1,135 @@
+//! The immortal heap in figures: what each further worker costs, what the walk costs, and a soak.
+
+mod common;
+
+use std::{fs, time::Instant};
+
+use common::{
+    megabytes, pythons, say_where, step,
+    table::Table,
+    workload::{self, Method, Size},
+};
+use pycow_testkit::{load, Host, Instance};
+
+const SIZE: Size = Size {
+    workers: 4,
+    objects: 250_000,
+    requests: 8_000,
+    part: 1,
+};
+const SOAK: usize = 200_000;
+
+fn main() {
+    let start = Instant::now();
+    for host in pythons("3.12,3.13,3.14") {
+        say_where(&host);
+        curve(&host, start);
+        walk(&host, start);
+        soak(&host, start);
+    }
+}
+
+/// Total PSS over the number of workers.
+fn curve(host: &Host, start: Instant) {
+    const WORKERS: [usize; 4] = [2, 4, 8, 16];
+    let mut table = Table::new(&[
+        "total PSS, MB",
+        "2 workers",
+        "4",
+        "8",
+        "16",
+        "each further worker",
+    ]);
+    for method in [workload::STOCK, workload::FREEZE, workload::IMMORTAL] {
+        let pss = WORKERS.map(|workers| {
+            step(start, &format!("{} with {workers} workers", method.name));
+            let requests = 1_500 * workers;
+            let size = Size {
+                workers,
+                requests,
+                ..SIZE
+            };
+            workload::measure(host, method, size).total_pss
+        });
+        let mut row = vec![method.name.to_owned()];
+        row.extend(pss.map(megabytes));
+        row.push(megabytes((pss[3] - pss[0]) / 14));
+        table.row(&row);
+    }
+    table.print();
+}
+
+/// Nanoseconds and bytes for an object, on a heap of 1,000,000 records.
+fn walk(host: &Host, start: Instant) {
+    step(start, "the walk over 1,000,000 records");
+    let run = |method: Method| {
+        let size = Size {
+            objects: 1_000_000,
+            workers: 1,
+            ..SIZE
+        };
+        workload::start(host, method, size)
+    };
+    let (frozen, immortal) = (run(workload::FREEZE), run(workload::IMMORTAL));
+    let line = immortal.await_log(" objects immortal; left mortal: ");
+    let number = |before: &str| -> f64 {
+        let end = line.find(before).expect(before);
+        line[..end]
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .parse()
+            .expect(before)
+    };
+    let (objects, seconds) = (number(" objects immortal"), number(" s for a process of "));
+    let left = |uwsgi: &Instance| status(uwsgi.pid(), "VmRSS:");
+    let peak = |uwsgi: &Instance| status(uwsgi.pid(), "VmHWM:");
+    println!(
+        "{objects:.0} objects in {seconds:.3} s, the proof included: {:.0} ns an object (goal: 200)",
+        seconds * 1e9 / objects
+    );
+    println!(
+        "{:.1} bytes an object while it runs (goal: 24); the master then has {:+.1} MB against freeze\n",
+        (peak(&immortal) - left(&immortal)) as f64 / objects,
+        (left(&immortal) as f64 - left(&frozen) as f64) / 1_048_576.0,
+    );
+}
+
+/// A figure of /proc/PID/status, in bytes.
+fn status(pid: i32, name: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(name))
+        .expect(name);
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
+}
+
+/// After many requests the counts of preloaded objects are what they were, in every worker.
+fn soak(host: &Host, start: Instant) {
+    step(start, &format!("a soak of {SOAK} requests"));
+    let uwsgi = workload::start(host, workload::IMMORTAL, SIZE);
+    let counts = || {
+        let mut all: Vec<String> = (0..32).map(|_| uwsgi.get("/counts").body).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    let before = counts();
+    let report = load::run(uwsgi.port(), |i| format!("/?{i}"), SOAK, SIZE.workers);
+    let after = counts();
+    let same = if before == after && before.len() == 1 {
+        "are bit for bit"
+    } else {
+        "ARE NOT"
+    };
+    println!(
+        "{SOAK} requests, {} errors: the counts of 100,000 objects {same} what they were\n",
+        report.errors
+    );
+}
