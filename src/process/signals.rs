@@ -10,8 +10,12 @@ const ENDING: [c_int; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
 /// A process that leaves often gets a second one: from its master, and from a service manager that
 /// signals the whole group. uWSGI's handler would call exit() again, inside of exit(), and the
 /// process would be gone in the middle of a hook. The signals are handled, not blocked or ignored,
-/// because a program that a hook starts would inherit that.
-pub struct HeldOff([libc::sigaction; ENDING.len()]);
+/// because a program that a hook starts would inherit that; and that of the handler in which a worker
+/// usually leaves is blocked, so it is unblocked for the time.
+pub struct HeldOff {
+    actions: [libc::sigaction; ENDING.len()],
+    mask: libc::sigset_t,
+}
 
 impl HeldOff {
     /// From now on.
@@ -20,13 +24,26 @@ impl HeldOff {
         let mut nothing: libc::sigaction = unsafe { mem::zeroed() };
         nothing.sa_sigaction = do_nothing as *const () as usize;
         nothing.sa_flags = libc::SA_RESTART;
-        Self(ENDING.map(|signal| replace(signal, &nothing)))
+        let actions = ENDING.map(|signal| replace(signal, &nothing));
+        // SAFETY: sigsetops(3) on sets of our own; the mask is that of the thread that is leaving.
+        let mask = unsafe {
+            let (mut ending, mut mask): (libc::sigset_t, libc::sigset_t) =
+                (mem::zeroed(), mem::zeroed());
+            for signal in ENDING {
+                libc::sigaddset(&mut ending, signal);
+            }
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &ending, &mut mask);
+            mask
+        };
+        Self { actions, mask }
     }
 }
 
 impl Drop for HeldOff {
     fn drop(&mut self) {
-        for (signal, action) in ENDING.into_iter().zip(&self.0) {
+        // SAFETY: the mask that pthread_sigmask(3) gave.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask, ptr::null_mut()) };
+        for (signal, action) in ENDING.into_iter().zip(&self.actions) {
             replace(signal, action);
         }
     }

@@ -1,5 +1,9 @@
 //! What uWSGI writes, read as it comes.
 
+use rustix::{
+    event::{poll, PollFd, PollFlags},
+    io::ioctl_fionread,
+};
 use std::{
     io::{PipeReader, Read},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -10,6 +14,8 @@ use std::{
 /// The output of one uWSGI and all its children, growing while they live.
 #[derive(Debug)]
 pub(crate) struct Log {
+    /// What is written and not read yet waits here.
+    pipe: PipeReader,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -46,6 +52,7 @@ impl Log {
     /// Reads the pipe in a thread of its own until its last writer is gone.
     pub(crate) fn follow(mut pipe: PipeReader) -> Arc<Self> {
         let log = Arc::new(Self {
+            pipe: pipe.try_clone().expect("a second descriptor of the pipe"),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -53,8 +60,11 @@ impl Log {
         thread::spawn(move || {
             let mut chunk = [0; 16384];
             loop {
-                let count = pipe.read(&mut chunk).unwrap_or(0);
+                // Read under the lock only: then an empty pipe means that all is in the text.
+                let mut readable = [PollFd::new(&ours.pipe, PollFlags::IN)];
+                let _ = poll(&mut readable, None);
                 let mut state = ours.lock();
+                let count = pipe.read(&mut chunk).unwrap_or(0);
                 state.bytes.extend_from_slice(&chunk[..count]);
                 state.ended = count == 0;
                 ours.changed.notify_all();
@@ -66,9 +76,16 @@ impl Log {
         log
     }
 
-    /// All whole lines so far.
+    /// All whole lines that were written so far, be it a moment ago.
     pub(crate) fn text(&self) -> String {
-        self.lock().text()
+        let mut state = self.lock();
+        while !state.ended && ioctl_fionread(&self.pipe).is_ok_and(|waiting| waiting > 0) {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.text()
     }
 
     /// Asks `found` about the text, again whenever it has grown.
