@@ -22,14 +22,21 @@ impl GcPolicy {
     }
 }
 
-impl fmt::Display for GcPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl GcPolicy {
+    /// As the option spells it.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Keep => "keep",
             Self::Off => "off",
             Self::Freeze => "freeze",
             Self::Immortal => "immortal",
-        })
+        }
+    }
+}
+
+impl fmt::Display for GcPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -42,12 +49,19 @@ pub enum ExitPolicy {
     Full,
 }
 
-impl fmt::Display for ExitPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ExitPolicy {
+    /// As the option spells it.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Fast => "fast",
             Self::Full => "full",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ExitPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -105,6 +119,10 @@ pub struct Config {
     pub exit_timeout: u32,
     /// `pycow-ksm`
     pub ksm: bool,
+    /// `pycow-sample`, in seconds; 0: none.
+    pub sample: u32,
+    /// `pycow-textfile`, an absolute path.
+    pub textfile: Option<String>,
 }
 
 impl Default for Config {
@@ -116,6 +134,8 @@ impl Default for Config {
             exit: ExitPolicy::Fast,
             exit_timeout: 30,
             ksm: false,
+            sample: 10,
+            textfile: None,
         }
     }
 }
@@ -135,6 +155,11 @@ impl Config {
             }
             _ => None,
         }
+    }
+
+    /// There is a text file to be written, and nothing ever writes it.
+    pub fn idle_textfile(&self) -> bool {
+        self.textfile.is_some() && self.sample == 0
     }
 }
 
@@ -187,7 +212,7 @@ impl Opt {
 }
 
 /// Every option, in the order of `--help`.
-pub const OPTIONS: [Opt; 6] = [
+pub const OPTIONS: [Opt; 8] = [
     Opt {
         name: c"pycow-gc",
         help:
@@ -259,9 +284,42 @@ pub const OPTIONS: [Opt; 6] = [
             Some(())
         },
     },
+    Opt {
+        name: c"pycow-sample",
+        help:
+            c"set the seconds between two samples of every process's memory (default 10, 0: none)",
+        is_switch: false,
+        allowed: "a whole number of seconds, 0 to 86400 (0: none)",
+        apply: |config, value| {
+            config.sample = whole(value).filter(|seconds| *seconds <= 86_400)?;
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-textfile",
+        help: c"write a Prometheus text file after every sample of the master",
+        is_switch: false,
+        allowed: TEXTFILE,
+        apply: |config, value| {
+            // uWSGI and applications change the working directory as they start.
+            let is_file = value.starts_with('/') && !value.ends_with('/') && !value.contains('\0');
+            config.textfile = is_file.then(|| Some(value.to_owned()))?;
+            Some(())
+        },
+    },
 ];
 
 const SWITCH: &str = "true or false";
+const TEXTFILE: &str = "the absolute path of a file in a directory that uWSGI may write to";
+
+/// The value of `pycow-textfile` is a path that cannot be written.
+pub fn refused_textfile(path: &str) -> Refused {
+    Refused {
+        option: c"pycow-textfile",
+        value: path.into(),
+        allowed: TEXTFILE,
+    }
+}
 
 /// As uWSGI reads a switch (`uwsgi_opt_true`), but what is neither is refused.
 fn switch(value: &str) -> Option<bool> {

@@ -14,10 +14,10 @@ use std::{
 };
 
 use guard::guard;
-use lifecycle::{exit, fork, start};
+use lifecycle::{exit, fork, sample, start};
 use uwsgi::{
     abi::{uwsgi_option, uwsgi_plugin, wsgi_request, Options, Table, EMPTY_PLUGIN, END_OF_OPTIONS},
-    hooks,
+    hooks, rpc,
 };
 
 #[deny(unsafe_code)]
@@ -48,7 +48,10 @@ const PLUGIN: uwsgi_plugin = uwsgi_plugin {
     options: OPTIONS.0.get().cast::<uwsgi_option>(),
     on_load: Some(on_load),
     init: Some(init),
+    post_init: Some(post_init),
+    preinit_apps: Some(preinit_apps),
     hijack_worker: Some(hijack_worker),
+    rpc: Some(call),
     ..EMPTY_PLUGIN
 };
 
@@ -127,6 +130,14 @@ unsafe extern "C" fn python_mount_app(mountpoint: *mut c_char, app: *mut c_char)
     unsafe { hooks::original_mount_app(mountpoint, app) }
 }
 
+unsafe extern "C" fn post_init() {
+    guard((), sample::prepare);
+}
+
+unsafe extern "C" fn preinit_apps() {
+    guard((), || sample::offer(&pycow_plugin));
+}
+
 // The fork, and both sides of it.
 
 unsafe extern "C" fn python_master_fixup(step: c_int) {
@@ -154,6 +165,22 @@ unsafe extern "C" fn python_after_request(request: *mut wsgi_request) {
     // SAFETY: what uWSGI gave.
     unsafe { hooks::original_after_request(request) };
     guard((), || fork::request_done(exit_begins));
+}
+
+// Another asks, by uWSGI's RPC.
+
+unsafe extern "C" fn call(
+    function: *mut c_void,
+    _count: u8,
+    _arguments: *mut *mut c_char,
+    _lengths: *mut u16,
+    place: *mut *mut c_char,
+) -> u64 {
+    guard(0, || match sample::answer(function.addr()) {
+        // SAFETY: the place that uWSGI gave for the answer.
+        Some(text) => unsafe { rpc::answer(&text, place) },
+        None => 0,
+    })
 }
 
 // Leaving.

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Me, Running, HIJACKABLE, LATE_LIBRARY, ME, REQUESTS, RUNNING};
+use super::{sample, Me, Running, HIJACKABLE, LATE_LIBRARY, ME, REQUESTS, RUNNING};
 use crate::{
     config::ExitPolicy,
     memory::reader,
@@ -43,8 +43,9 @@ pub enum AtExit {
 ///
 /// Under a master everything happens here, and nothing of the process is gone yet. Without one the
 /// hooks wait until the other plugins' callbacks are through (see [`at_exit`]), unless a library
-/// came with a request: then its destructors would not wait for the hooks.
+/// came after the fork: then its destructors would not wait for the hooks.
 pub fn exit_begins(status: c_int) {
+    sample::exit_begins();
     let Some((running, me)) = fast() else { return };
     if me.pid != running.host.master_pid() || LATE_LIBRARY.load(Ordering::Relaxed) {
         leave_fast(running, me, status);
@@ -100,6 +101,7 @@ fn leave_fast(running: &Running, me: &Me, status: c_int) {
     }
     let memory = memory(me);
     let start = Instant::now();
+    sample::hooks_begin(running.config.exit_timeout);
     let _deadline = bound(running.config.exit_timeout, status);
     running.python.with_gil(exit::run_hooks);
     if under_a_master {
@@ -186,4 +188,5 @@ fn farewell(me: &Me, memory: Option<Memory>, hooks: Hooks) {
         hooks,
     };
     log::info!("{line}");
+    sample::left(hooks.took());
 }

@@ -2,7 +2,10 @@
 
 use std::{sync::atomic::Ordering, time::Instant};
 
-use super::{say_of, Me, Running, HIJACKABLE, LATE_LIBRARY, LOADING, ME, REQUESTS, RUNNING};
+use super::{
+    sample, say_of, Me, Running, FROZEN, HIJACKABLE, IMMORTAL, LATE_LIBRARY, LOADING, ME, REQUESTS,
+    RUNNING,
+};
 use crate::{
     config::GcPolicy,
     memory::{ksm, reader},
@@ -39,6 +42,7 @@ pub fn before_fork(handler: Handler) {
                 .with_gil(|gil| settle(running, gil, "before the fork"));
         }
     }
+    sample::in_master(running);
 }
 
 fn merge_pages() {
@@ -72,6 +76,7 @@ fn settle(running: &Running, gil: &Gil<'_>, when: &str) {
         }
         interpreters += 1;
     });
+    FROZEN.store(objects as u64, Ordering::Relaxed);
     let several = match (interpreters, running.config.gc) {
         (1, _) => String::new(),
         (_, GcPolicy::Immortal) => {
@@ -87,6 +92,7 @@ fn immortalize(running: &Running, gil: &Gil<'_>) {
     let start = Instant::now();
     match immortal::make(gil, &running.python) {
         Ok(outcome) => {
+            IMMORTAL.store(outcome.immortal, Ordering::Relaxed);
             let megabytes = reader::own().map_or(0, |usage| (usage.shared + usage.private) >> 20);
             let seconds = start.elapsed().as_secs_f64();
             log::info!("{outcome}; {seconds:.3} s for a process of {megabytes} MB");
@@ -100,11 +106,12 @@ pub fn in_child() {
     let Some(running) = RUNNING.get() else { return };
     running.python.with_gil(|gil| {
         let role = role(gil);
-        let _ = ME.set(Me {
+        let me = ME.get_or_init(|| Me {
             role,
             pid: leave::pid(),
             start: reader::own().ok(),
         });
+        sample::in_child(running, me);
         let loads = running.host.lazy_apps() && matches!(role, Role::Worker(_));
         if !loads {
             loaded(running, gil);
@@ -168,6 +175,7 @@ pub fn worker_ready(handler: Handler) {
         // uWSGI registered its own handler just now.
         register(handler);
     }
+    look_for_libraries(handler);
     if running.config.gc.freezes() {
         interpreters::stop_watching();
     }
@@ -181,6 +189,10 @@ pub fn before_loop() {
 /// A request is over.
 pub fn request_done(handler: Handler) {
     REQUESTS.fetch_add(1, Ordering::Relaxed);
+    look_for_libraries(handler);
+}
+
+fn look_for_libraries(handler: Handler) {
     if leave_first(handler) {
         LATE_LIBRARY.store(true, Ordering::Relaxed);
     }

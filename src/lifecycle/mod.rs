@@ -1,7 +1,7 @@
 //! The story: what pycow does in each moment that uWSGI gives it. The only place that knows the order.
 //!
 //! [`start`]: loaded, configured, Python up, applications loading. [`fork`]: before it, in the child,
-//! ready, request done. [`exit`]: leaving.
+//! ready, request done. [`exit`]: leaving. [`sample`]: what each of them tells of its memory.
 
 use std::{
     fmt,
@@ -21,6 +21,7 @@ use crate::{
 
 pub mod exit;
 pub mod fork;
+pub mod sample;
 pub mod start;
 
 /// Everything that is known once the configuration is complete. Without it every moment passes by.
@@ -32,10 +33,14 @@ static ME: OnceLock<Me> = OnceLock::new();
 static LOADING: AtomicBool = AtomicBool::new(true);
 /// A plugin may take the worker for itself (`pyshell`, `pyrun`).
 static HIJACKABLE: AtomicBool = AtomicBool::new(false);
-/// A library was loaded after the applications were.
+/// A library was loaded after the fork.
 static LATE_LIBRARY: AtomicBool = AtomicBool::new(false);
 /// Requests that this process has served.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
+/// Objects that left the collector's sight.
+static FROZEN: AtomicU64 = AtomicU64::new(0);
+/// Objects made immortal.
+static IMMORTAL: AtomicU64 = AtomicU64::new(0);
 
 struct Running {
     host: &'static Host,

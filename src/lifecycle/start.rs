@@ -131,6 +131,9 @@ fn announce(running: &Running) {
     if let Some(option) = config.without_effect() {
         log::warn!("{option} has no effect with pycow-gc = {}", config.gc);
     }
+    if config.idle_textfile() {
+        log::warn!("pycow-textfile has no effect with pycow-sample = 0");
+    }
 }
 
 /// An application of `mount = ..` is about to be loaded, maybe into a new interpreter.

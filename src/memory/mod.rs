@@ -2,4 +2,6 @@
 
 pub mod ksm;
 pub mod reader;
+pub mod sampler;
+pub mod shared;
 pub mod smaps;

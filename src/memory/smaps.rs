@@ -9,6 +9,8 @@ pub struct Usage {
     pub private: u64,
     /// Proportional set size: every page divided by the number of its users.
     pub pss: u64,
+    /// Pages that ksmd merged with equal ones: `KSM`; 0 on a kernel that has no such line.
+    pub ksm: u64,
 }
 
 impl Usage {
@@ -21,6 +23,7 @@ impl Usage {
             b"Shared_Clean" | b"Shared_Dirty" => &mut self.shared,
             b"Private_Clean" | b"Private_Dirty" => &mut self.private,
             b"Pss" => &mut self.pss,
+            b"KSM" => &mut self.ksm,
             _ => return,
         };
         *sum += kilobytes(&line[colon + 1..]) * 1024;
@@ -57,11 +60,12 @@ mod tests {
                     Shared_Dirty:     180000 kB\n\
                     Private_Clean:       712 kB\n\
                     Private_Dirty:     17000 kB\n\
-                    KSM:                   0 kB\n";
+                    KSM:                 512 kB\n";
         let expected = Usage {
             shared: 187_000 * 1024,
             private: 17_712 * 1024,
             pss: 61_520 * 1024,
+            ksm: 512 * 1024,
         };
         assert_eq!(sum(text), expected);
     }
@@ -80,6 +84,7 @@ mod tests {
             shared: 24 * 1024,
             private: 6 * 1024,
             pss: 20 * 1024,
+            ksm: 0,
         };
         assert_eq!(sum(&mapping.repeat(2)), expected);
     }

@@ -47,3 +47,10 @@ pub fn pid() -> libc::pid_t {
     // SAFETY: getpid(2) always succeeds.
     unsafe { libc::getpid() }
 }
+
+/// Whether that process is there, and this one may signal it: a number that was given to a stranger
+/// since is none of ours.
+pub fn is_there(pid: libc::pid_t) -> bool {
+    // SAFETY: kill(2) with signal 0 only asks; the number is checked not to mean a group.
+    pid > 0 && unsafe { libc::kill(pid, 0) == 0 }
+}

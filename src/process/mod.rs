@@ -6,3 +6,4 @@ pub mod libraries;
 pub mod object;
 pub mod pages;
 pub mod signals;
+pub mod textfile;

@@ -15,6 +15,16 @@ pub enum Hooks {
     Skipped(&'static str),
 }
 
+impl Hooks {
+    /// How long they took, if they ran.
+    pub fn took(self) -> Option<Duration> {
+        match self {
+            Self::Ran(time) | Self::TornDown(time) => Some(time),
+            Self::Skipped(_) => None,
+        }
+    }
+}
+
 /// Memory at the end of a process, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {

@@ -1,3 +1,7 @@
-//! What is told of a process: numbers, whoever measured them.
+//! What is told of processes: numbers, whoever measured them.
 
+pub mod facts;
 pub mod farewell;
+pub mod json;
+pub mod prometheus;
+pub mod table;

@@ -34,6 +34,11 @@ impl Table {
             later: [0; 32],
         }
     }
+
+    /// Where uWSGI finds it.
+    pub(super) fn address(&'static self) -> *mut uwsgi_plugin {
+        self.plugin.get()
+    }
 }
 
 /// A plugin's options as uWSGI reads them; the last row is all zeros.

@@ -42,6 +42,7 @@ impl fmt::Display for Unusable {
 
 /// The functions of the running uWSGI. All of them stand in every 2.0.x.
 pub struct Host {
+    object: Option<Object>,
     plugin_get: PluginGet,
     opt_get: OptGet,
     worker_is_busy: WorkerIsBusy,
@@ -91,6 +92,7 @@ impl Host {
         // void uwsgi_plugins_atexit(void), pid_t masterpid. The structs were compared above.
         unsafe {
             Ok(Self {
+                object,
                 plugin_get: mem::transmute::<NonNull<c_void>, PluginGet>(plugin_get),
                 opt_get: mem::transmute::<NonNull<c_void>, OptGet>(opt_get),
                 worker_is_busy: mem::transmute::<NonNull<c_void>, WorkerIsBusy>(worker_is_busy),
@@ -98,6 +100,17 @@ impl Host {
                 masterpid: masterpid.cast(),
             })
         }
+    }
+
+    /// A function that pycow can do without.
+    pub(super) fn function(&self, name: &'static CStr) -> Result<NonNull<c_void>, Unusable> {
+        let found = self.object.map(|object| object.symbol(name));
+        found.and_then(NonNull::new).ok_or(Unusable::Symbol(name))
+    }
+
+    /// How many workers there are at most (`processes`).
+    pub fn workers(&self) -> usize {
+        usize::try_from(self.option(c"processes")).unwrap_or(0)
     }
 
     /// The live table of the Python plugin; Debian's plugins for python3 call themselves so, too.

@@ -5,3 +5,6 @@ pub mod header;
 pub mod hooks;
 pub mod host;
 pub mod log;
+pub mod logvars;
+pub mod metrics;
+pub mod rpc;

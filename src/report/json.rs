@@ -1,0 +1,169 @@
+//! The report as JSON, for people and scripts. Sizes in bytes, times in seconds.
+
+use std::fmt::{self, Display, Write};
+
+use super::{
+    facts::Facts,
+    table::{Sample, Seat, Table},
+};
+
+/// Writes the whole report; `now` is the time on the samples' clock, in milliseconds.
+pub fn write(out: &mut impl Write, facts: &Facts<'_>, table: &Table, now: i64) -> fmt::Result {
+    write!(
+        out,
+        "{{\"pycow\":{},\"uwsgi\":{},\"python\":{},\"policy\":",
+        Text(facts.pycow),
+        Text(facts.uwsgi),
+        Text(facts.python),
+    )?;
+    policy(out, facts)?;
+    write!(
+        out,
+        ",\"objects\":{{\"frozen\":{},\"immortal\":{}}},\"total_pss\":{},\"processes\":[",
+        facts.frozen,
+        facts.immortal,
+        table.total_pss().load(std::sync::atomic::Ordering::Relaxed),
+    )?;
+    for (i, (seat, sample)) in table.samples().enumerate() {
+        if i > 0 {
+            out.write_char(',')?;
+        }
+        let hooks = table.slot(seat).and_then(|slot| slot.hooks());
+        process(out, seat, &sample, hooks, now)?;
+    }
+    out.write_str("]}\n")
+}
+
+fn policy(out: &mut impl Write, facts: &Facts<'_>) -> fmt::Result {
+    write!(out, "{{\"gc\":{},\"thresholds\":[", Text(facts.gc))?;
+    for (i, threshold) in facts.thresholds.iter().enumerate() {
+        let comma = if i > 0 { "," } else { "" };
+        write!(out, "{comma}{threshold}")?;
+    }
+    write!(
+        out,
+        "],\"guard\":{},\"exit\":{},\"exit_timeout\":{},\"ksm\":{},\"sample\":{}}}",
+        facts.guarded,
+        Text(facts.exit),
+        facts.exit_timeout,
+        facts.ksm,
+        facts.sample,
+    )
+}
+
+fn process(
+    out: &mut impl Write,
+    seat: Seat,
+    sample: &Sample,
+    hooks: Option<u64>,
+    now: i64,
+) -> fmt::Result {
+    write!(
+        out,
+        "{{\"role\":{},\"id\":{},\"pid\":{},\"requests\":{},\"inherited\":{},\"shared\":{},\
+         \"private\":{},\"pss\":{},\"ksm\":{},\"age\":{}",
+        Text(seat.role()),
+        seat.number(),
+        sample.pid,
+        sample.requests,
+        sample.inherited,
+        sample.shared,
+        sample.private,
+        sample.pss,
+        sample.ksm,
+        Thousandths(now.saturating_sub(sample.at).max(0) as u64),
+    )?;
+    if let Some(microseconds) = hooks {
+        write!(out, ",\"exit_hooks\":{}", Thousandths(microseconds / 1000))?;
+    }
+    out.write_char('}')
+}
+
+/// A number of milliseconds as one of seconds.
+struct Thousandths(u64);
+
+impl Display for Thousandths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
+}
+
+/// A text in quotes (RFC 8259, section 7).
+struct Text<'a>(&'a str);
+
+impl Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c if c < ' ' => write!(f, "\\u{:04x}", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, Value};
+
+    use super::*;
+    use crate::report::{facts::EXAMPLE, table::empty};
+
+    fn parsed(table: &Table) -> Value {
+        let mut text = String::new();
+        write(&mut text, &EXAMPLE, table, 5_250).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn an_empty_report_is_json_too() {
+        let report = parsed(&empty(2));
+        assert_eq!(report["python"], EXAMPLE.python);
+        assert_eq!(report["processes"], json!([]));
+        let policy = json!({
+            "gc": "freeze", "thresholds": [700, 10, 10], "guard": false, "exit": "fast",
+            "exit_timeout": 30, "ksm": true, "sample": 10,
+        });
+        assert_eq!(report["policy"], policy);
+        assert_eq!(report["objects"], json!({"frozen": 12345, "immortal": 0}));
+    }
+
+    #[test]
+    fn every_process_has_its_numbers() {
+        let table = empty(2);
+        let sample = Sample {
+            pid: 77,
+            requests: 3,
+            inherited: 5 << 40,
+            shared: 400,
+            private: 30,
+            pss: 60,
+            ksm: 7,
+            at: 5_000,
+        };
+        table.slot(Seat::Master).unwrap().write(&sample);
+        let worker = table.slot(Seat::Worker(2)).unwrap();
+        worker.hooks_over(1_500_000);
+        worker.write(&sample);
+        table.sweep(|_| true);
+        let report = parsed(&table);
+        assert_eq!(report["total_pss"], 120);
+        let expected = json!({
+            "role": "worker", "id": 2, "pid": 77, "requests": 3, "inherited": 5u64 << 40,
+            "shared": 400, "private": 30, "pss": 60, "ksm": 7, "age": 0.25, "exit_hooks": 1.5,
+        });
+        assert_eq!(report["processes"][1], expected);
+        assert_eq!(report["processes"][0]["role"], "master");
+    }
+
+    #[test]
+    fn every_text_comes_back() {
+        for text in ["", "a\"b\\c", "\u{0}\u{1f}\n\t", "ü€\u{7f}"] {
+            let quoted = Text(text).to_string();
+            assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The report in Prometheus's text format, version 0.0.4.
+//!
+//! The names stand beside those of uwsgi_exporter: `uwsgi_worker_..` with the label `worker_id`. Mules
+//! and spoolers have the same under `uwsgi_mule_..` and `uwsgi_spooler_..`, the master, of which there
+//! is one, under `uwsgi_master_..` without a label.
+
+use std::{
+    fmt::{self, Display, Write},
+    sync::atomic::Ordering::Relaxed,
+};
+
+use super::{
+    facts::Facts,
+    table::{Sample, Seat, Table},
+};
+
+/// The content type of the text: uWSGI's router sends none by itself, and Prometheus 3 wants one.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+type Size = fn(&Sample) -> u64;
+
+/// Name, meaning and number of what is told of every process.
+const SIZES: [(&str, &str, Size); 5] = [
+    ("shared", "Memory shared with another process", |s| s.shared),
+    ("private", "Memory of the process alone", |s| s.private),
+    (
+        "pss",
+        "Proportional set size, every page divided by the number of its users",
+        |s| s.pss,
+    ),
+    ("inherited", "Memory shared right after the fork", |s| {
+        s.inherited
+    }),
+    ("ksm", "Memory merged with equal pages by the kernel", |s| {
+        s.ksm
+    }),
+];
+
+/// Writes the whole report.
+pub fn write(out: &mut impl Write, facts: &Facts<'_>, table: &Table) -> fmt::Result {
+    info(out, facts)?;
+    objects(out, facts)?;
+    for role in ["master", "worker", "mule", "spooler"] {
+        for (name, meaning, size) in SIZES {
+            sizes(out, table, role, name, meaning, size)?;
+        }
+    }
+    total(out, table)?;
+    hooks(out, facts, table)
+}
+
+fn head(out: &mut impl Write, name: impl Display, help: impl Display) -> fmt::Result {
+    write!(out, "# HELP {name} {help}.\n# TYPE {name} gauge\n")
+}
+
+fn info(out: &mut impl Write, facts: &Facts<'_>) -> fmt::Result {
+    const NAME: &str = "uwsgi_pycow_info";
+    head(out, NAME, "Versions, and the policy in force")?;
+    writeln!(
+        out,
+        "{NAME}{{version=\"{}\",uwsgi=\"{}\",python=\"{}\",gc=\"{}\",exit=\"{}\"}} 1",
+        Label(facts.pycow),
+        Label(facts.uwsgi),
+        Label(facts.python),
+        Label(facts.gc),
+        Label(facts.exit),
+    )
+}
+
+fn objects(out: &mut impl Write, facts: &Facts<'_>) -> fmt::Result {
+    for (name, meaning, number) in [
+        ("frozen", "left the collector's sight", facts.frozen),
+        ("immortal", "were made immortal", facts.immortal),
+    ] {
+        let name = format_args!("uwsgi_pycow_{name}_objects");
+        head(
+            out,
+            name,
+            format_args!("Preloaded Python objects that {meaning}"),
+        )?;
+        writeln!(out, "{name} {number}")?;
+    }
+    Ok(())
+}
+
+fn sizes(
+    out: &mut impl Write,
+    table: &Table,
+    role: &str,
+    name: &str,
+    meaning: &str,
+    size: Size,
+) -> fmt::Result {
+    // Nobody forked the master.
+    if role == "master" && name == "inherited" {
+        return Ok(());
+    }
+    let full = format_args!("uwsgi_{role}_{name}_bytes");
+    let mut is_first = true;
+    for (seat, sample) in table.samples().filter(|(seat, _)| seat.role() == role) {
+        if is_first {
+            head(out, full, meaning)?;
+            is_first = false;
+        }
+        match seat {
+            Seat::Master => writeln!(out, "{full} {}", size(&sample))?,
+            _ => writeln!(
+                out,
+                "{full}{{{role}_id=\"{}\"}} {}",
+                seat.number(),
+                size(&sample)
+            )?,
+        }
+    }
+    Ok(())
+}
+
+fn total(out: &mut impl Write, table: &Table) -> fmt::Result {
+    const NAME: &str = "uwsgi_total_pss_bytes";
+    head(
+        out,
+        NAME,
+        "Memory of the whole instance, every shared page counted once",
+    )?;
+    writeln!(out, "{NAME} {}", table.total_pss().load(Relaxed))
+}
+
+fn hooks(out: &mut impl Write, facts: &Facts<'_>, table: &Table) -> fmt::Result {
+    const BOUND: &str = "uwsgi_pycow_exit_timeout_seconds";
+    head(out, BOUND, "How long exit hooks may take, 0 for no bound")?;
+    writeln!(out, "{BOUND} {}", facts.exit_timeout)?;
+    const NAME: &str = "uwsgi_worker_exit_hooks_seconds";
+    let workers = || {
+        let slots = table.slots();
+        slots.filter_map(|(seat, slot)| match seat {
+            Seat::Worker(number) => Some((number, slot.hooks()?)),
+            _ => None,
+        })
+    };
+    for (i, (number, microseconds)) in workers().enumerate() {
+        if i == 0 {
+            head(
+                out,
+                NAME,
+                "What the exit hooks of the last worker took that left this place",
+            )?;
+        }
+        writeln!(
+            out,
+            "{NAME}{{worker_id=\"{number}\"}} {}.{:06}",
+            microseconds / 1_000_000,
+            microseconds % 1_000_000
+        )?;
+    }
+    Ok(())
+}
+
+/// A label's value, escaped as the format wants it.
+struct Label<'a>(&'a str);
+
+impl Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                '\n' => f.write_str("\\n")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{facts::EXAMPLE, table::empty};
+
+    fn text(table: &Table) -> String {
+        let mut text = String::new();
+        write(&mut text, &EXAMPLE, table).unwrap();
+        text
+    }
+
+    #[test]
+    fn labels_are_escaped() {
+        let text = text(&empty(1));
+        let line = "uwsgi_pycow_info{version=\"0.1.0\",uwsgi=\"2.0.31\",\
+                    python=\"3.11.2 (\\\"odd\\\\\\n)\",gc=\"freeze\",exit=\"fast\"} 1";
+        assert!(text.contains(line), "{text}");
+        assert!(!text.contains("uwsgi_worker_"), "{text}");
+    }
+
+    #[test]
+    fn every_process_has_its_numbers() {
+        let table = empty(2);
+        let sample = Sample {
+            pid: 9,
+            shared: 400,
+            inherited: 500,
+            pss: 60,
+            ..Sample::default()
+        };
+        for seat in [
+            Seat::Master,
+            Seat::Worker(1),
+            Seat::Worker(2),
+            Seat::Mule(1),
+            Seat::Spooler(3),
+        ] {
+            table.slot(seat).unwrap().write(&sample);
+        }
+        table.slot(Seat::Worker(2)).unwrap().hooks_over(1_000_002);
+        table.sweep(|_| true);
+        let text = text(&table);
+        for line in [
+            "# TYPE uwsgi_worker_shared_bytes gauge",
+            "uwsgi_master_shared_bytes 400",
+            "uwsgi_worker_shared_bytes{worker_id=\"1\"} 400",
+            "uwsgi_worker_inherited_bytes{worker_id=\"2\"} 500",
+            "uwsgi_mule_pss_bytes{mule_id=\"1\"} 60",
+            "uwsgi_spooler_ksm_bytes{spooler_id=\"3\"} 0",
+            "uwsgi_total_pss_bytes 300",
+            "uwsgi_worker_exit_hooks_seconds{worker_id=\"2\"} 1.000002",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("uwsgi_master_inherited"), "{text}");
+        assert_eq!(text.matches("# TYPE uwsgi_worker_pss_bytes").count(), 1);
+    }
+}

@@ -1,0 +1,96 @@
+//! What the tests of the report share: a uWSGI that shows everything, and ways to read it.
+
+// Every test is a crate of its own and uses a part of this.
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::{
+    io::Read,
+    os::unix::net::UnixStream,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use pycow_testkit::{default_host, Instance, Uwsgi};
+use serde_json::Value;
+
+/// A heap of some 40 MB; `/touch` writes to a part of it, `/rpc` answers what uwsgi.rpc does.
+pub const APP: &str = r#"
+import uwsgi
+heap = [bytearray(4096) for _ in range(10000)]
+
+def application(env, start):
+    if env["PATH_INFO"] == "/rpc":
+        start("200 OK", [("Content-Type", "text/plain; version=0.0.4")])
+        return [uwsgi.rpc(None, b"pycow.prometheus")]
+    if env["PATH_INFO"] == "/touch":
+        for page in heap[:3000]:
+            page[0] = 1
+    start("200 OK", [])
+    return [b"done"]
+"#;
+
+/// The two lines of the README, and one for the JSON.
+const ROUTES: [&str; 3] = [
+    "^/metrics$ addheader:Content-Type: text/plain; version=0.0.4; charset=utf-8",
+    "^/metrics$ rpc:pycow.prometheus",
+    "^/json$ rpc:pycow.json",
+];
+
+/// A uWSGI with pycow that answers `/metrics` and `/json`, and samples every `period` seconds.
+pub fn reporting(period: u32) -> Uwsgi {
+    let uwsgi = Uwsgi::on(&default_host())
+        .app(APP)
+        .with_pycow()
+        .set("pycow-sample", period);
+    ROUTES
+        .iter()
+        .fold(uwsgi, |uwsgi, route| uwsgi.set("route", route))
+}
+
+/// The report as JSON.
+pub fn json(uwsgi: &Instance) -> Value {
+    let answer = uwsgi.get("/json");
+    serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body))
+}
+
+/// What it says of that process, if it does.
+pub fn process(uwsgi: &Instance, role: &str, id: u64) -> Option<Value> {
+    let report = json(uwsgi);
+    let processes = report["processes"].as_array().unwrap();
+    let wanted = |it: &&Value| it["role"] == role && it["id"] == id;
+    processes.iter().find(wanted).cloned()
+}
+
+/// All that the stats server says.
+pub fn stats(socket: &Path) -> Value {
+    let mut text = String::new();
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.read_to_string(&mut text).unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Asks until there is an answer: a number in shared memory tells nobody that it changed.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    const LIMIT: Duration = Duration::from_secs(20);
+    const PAUSE: Duration = Duration::from_millis(20);
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < LIMIT, "no {what} within {LIMIT:?}");
+        thread::sleep(PAUSE);
+    }
+}
+
+/// The difference is at most so many percent of the expected number.
+pub fn within(percent: f64, got: u64, expected: u64) -> bool {
+    got.abs_diff(expected) as f64 <= expected as f64 * percent / 100.0
+}
+
+/// Whether this test may do what only root may.
+pub fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}
