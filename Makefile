@@ -36,7 +36,7 @@ demo: ## a Django application with and without pycow, side by side
 
 bench: build ## the figures of the README
 	tests/support/setup --bench
-	$(cargo) bench --bench heap --bench immortal --bench leave --bench overhead
+	$(cargo) bench --bench heap --bench immortal --bench leave --bench overhead --bench sampling --bench picture
 
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tests/support/setup --all
