@@ -37,6 +37,7 @@ fn the_farewell_line_tells_what_proc_tells() {
     for _ in 0..20 {
         uwsgi.get("/touch");
     }
+    uwsgi.await_log_times("GET /touch", 20);
     let after: Vec<_> = workers.iter().map(|pid| proc::rollup(*pid)).collect();
     let finished = uwsgi.stop();
     let mut requests = 0;
@@ -129,9 +130,7 @@ fn a_missing_proc_costs_one_warning() {
         .app(APP)
         .with_pycow()
         .set("processes", 2);
-    let uwsgi = uwsgi.through(line).start();
-    uwsgi.get("/");
-    let finished = uwsgi.stop();
+    let finished = uwsgi.through(line).start().stop();
     let warning = "[pycow] WARNING: shared memory cannot be measured here: /proc/self/smaps: ";
     assert_eq!(finished.log.matches(warning).count(), 1, "{}", finished.log);
     let lines: Vec<&str> = finished

@@ -5,6 +5,7 @@ use std::{
     io::{Read, Write},
     ops::Range,
     os::unix::fs::PermissionsExt,
+    process::Command,
 };
 
 use flate2::{read::ZlibDecoder, write::ZlibEncoder, Compression};
@@ -23,8 +24,13 @@ pub fn copy_of(host: &Host, change: impl Fn(&mut Vec<u8>)) -> Changed {
     let dir = tempfile::tempdir().unwrap();
     let mut host = host.clone();
     host.uwsgi = dir.path().join("uwsgi");
-    fs::write(&host.uwsgi, bytes).unwrap();
-    fs::set_permissions(&host.uwsgi, fs::Permissions::from_mode(0o755)).unwrap();
+    // Another program writes the executable: a process that another test forks meanwhile would
+    // inherit a descriptor that is open for writing, and then nobody may execute the file.
+    let plain = dir.path().join("bytes");
+    fs::write(&plain, bytes).unwrap();
+    fs::set_permissions(&plain, fs::Permissions::from_mode(0o755)).unwrap();
+    let copied = Command::new("cp").arg(&plain).arg(&host.uwsgi).status();
+    assert!(copied.unwrap().success());
     Changed { host, _dir: dir }
 }
 
