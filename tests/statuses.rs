@@ -134,6 +134,7 @@ fn end(uwsgi: Instance) -> Seen {
 }
 
 fn first_worker(uwsgi: &Instance) -> i32 {
+    uwsgi.await_log("spawned uWSGI worker 1 (");
     uwsgi.workers()[0]
 }
 
@@ -173,6 +174,8 @@ fn a_worker_told_to_leave_by_a_signal() {
                 let worker = first_worker(&uwsgi);
                 statuses.push(status_at(&uwsgi, worker, signal));
                 uwsgi.await_accepting(accepting);
+                // The master may say so later than its worker accepts.
+                uwsgi.await_log_times("Respawned uWSGI worker 1", accepting - 1);
                 assert_eq!(uwsgi.get("/").body, first_worker(&uwsgi).to_string());
                 await_idle(first_worker(&uwsgi));
             }
@@ -242,6 +245,7 @@ fn a_graceful_reload_of_all() {
     let life = both(
         |uwsgi| uwsgi.set("processes", 2),
         |uwsgi| {
+            uwsgi.await_log_times("spawned uWSGI worker ", 2);
             let before = BTreeSet::from_iter(uwsgi.workers());
             uwsgi.signal(SIGHUP);
             uwsgi.await_accepting(4);
@@ -261,6 +265,7 @@ fn one_worker_after_the_other() {
     let life = both(
         |uwsgi| uwsgi.set("processes", 2).set("master-fifo", "fifo"),
         |uwsgi| {
+            uwsgi.await_log_times("spawned uWSGI worker ", 2);
             let before = BTreeSet::from_iter(uwsgi.workers());
             command(&uwsgi, "c");
             uwsgi.await_accepting(4);
@@ -325,10 +330,14 @@ fn await_idle(worker: i32) {
     }
 }
 
-/// Writes to the master's FIFO.
+/// Writes to the master's FIFO, once it is there: workers may be quicker than their master.
 fn command(uwsgi: &Instance, letter: &str) {
-    let fifo = OpenOptions::new()
-        .write(true)
-        .open(uwsgi.dir().join("fifo"));
-    fifo.unwrap().write_all(letter.as_bytes()).unwrap();
+    let path = uwsgi.dir().join("fifo");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !path.exists() {
+        assert!(Instant::now() < deadline, "no FIFO");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let mut fifo = OpenOptions::new().write(true).open(path).unwrap();
+    fifo.write_all(letter.as_bytes()).unwrap();
 }

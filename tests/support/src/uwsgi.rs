@@ -163,6 +163,8 @@ impl Uwsgi {
         let workers = self.workers();
         let instance = self.launch();
         instance.await_accepting(workers);
+        // The master tells of a worker after that worker runs, sometimes after it accepts.
+        instance.await_log_times("spawned uWSGI worker", workers);
         instance
     }
 
