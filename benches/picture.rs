@@ -30,7 +30,8 @@ type Curve = Vec<(f64, f64)>;
 fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let Some(host) = pythons("3.12,3.13,3.14").into_iter().next() else {
-        return Ok(println!("skipped: no CPython 3.12 or newer here"));
+        println!("skipped: no CPython 3.12 or newer here");
+        return Ok(());
     };
     say_where(&host);
     let curves: Vec<Curve> = POLICIES
