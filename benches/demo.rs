@@ -7,12 +7,12 @@ mod common;
 use std::{path::Path, time::Instant};
 
 use common::{megabytes, say_where, step, table::Table};
+use pycow_testkit::signal::SIGTERM;
 use pycow_testkit::{default_host, load, plugin_path, proc, Host, Instance, Uwsgi};
 
 const WORKERS: usize = 4;
 const CLIENTS: usize = 4;
 const REQUESTS: usize = 14_000;
-const SIGTERM: i32 = 15;
 
 /// What a run did. Bytes and seconds; memory per worker where not said otherwise.
 struct Outcome {

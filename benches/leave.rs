@@ -17,6 +17,7 @@ use common::{
     workload::{self, Method, Size},
     Runs,
 };
+use pycow_testkit::signal::SIGTERM;
 use pycow_testkit::{default_host, proc, Host};
 
 const ROUNDS: usize = 5;
@@ -26,7 +27,6 @@ const SIZE: Size = Size {
     requests: 0,
     part: 1,
 };
-const SIGTERM: i32 = 15;
 
 fn main() {
     let start = Instant::now();

@@ -9,13 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pycow_testkit::signal::{SIGCONT, SIGHUP, SIGINT, SIGSTOP, SIGTERM};
 use pycow_testkit::{default_host, hosts, Finished, Host, Instance, Uwsgi};
-
-const SIGHUP: i32 = 1;
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
-const SIGCONT: i32 = 18;
-const SIGSTOP: i32 = 19;
 
 /// The status with which uWSGI's own signal handlers end a process (UWSGI_END_CODE).
 const END_CODE: i32 = 30;

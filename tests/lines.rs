@@ -1,5 +1,6 @@
 //! The log lines: what they say is what /proc says, and a missing /proc costs one warning.
 
+use pycow_testkit::signal::SIGTERM;
 use pycow_testkit::{default_host, proc, Uwsgi};
 
 /// A heap of some 40 MB; `/touch` writes to a third of it.
@@ -89,7 +90,7 @@ fn mules_and_spoolers_have_their_line_too() {
     let [spooler] = uwsgi.spoolers()[..] else {
         panic!("one spooler")
     };
-    uwsgi.kill(spooler, 15);
+    uwsgi.kill(spooler, SIGTERM);
     uwsgi.await_log(&format!(
         "[pycow] spooler (pid {spooler}) leaves after 0 requests: "
     ));

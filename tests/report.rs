@@ -13,11 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pycow_testkit::signal::SIGTERM;
 use pycow_testkit::{default_host, proc, Instance};
 use serde_json::Value;
 use watch::{json, process, reporting, stats, until, within};
-
-const SIGTERM: i32 = 15;
 
 /// A program of Debian's package prometheus, or a printed line that it is missing.
 fn tool(name: &str) -> Option<Command> {

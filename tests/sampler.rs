@@ -4,12 +4,10 @@ mod watch;
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use pycow_testkit::signal::{SIGKILL, SIGTERM};
 use pycow_testkit::{default_host, host_of, proc, Flavour, Instance, Uwsgi};
 use serde_json::Value;
 use watch::{is_root, json, process, reporting, until, APP};
-
-const SIGTERM: i32 = 15;
-const SIGKILL: i32 = 9;
 
 fn pids(report: &Value, role: &str) -> Vec<i32> {
     let processes = report["processes"].as_array().unwrap();

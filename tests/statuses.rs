@@ -7,14 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pycow_testkit::signal::{SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM};
 use pycow_testkit::{default_host, Instance, Uwsgi};
-
-const SIGHUP: i32 = 1;
-const SIGINT: i32 = 2;
-const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
-const SIGCONT: i32 = 18;
-const SIGSTOP: i32 = 19;
 
 const APP: &str = r#"
 import atexit, os, threading

@@ -1,5 +1,6 @@
 //! A running uWSGI, and what is left of one.
 
+use crate::signal::SIGTERM;
 use crate::{
     http::{self, Response},
     log::{InVain, Log},
@@ -26,7 +27,6 @@ const STRAGGLER_LIMIT: Duration = Duration::from_secs(5);
 /// What a worker's hook logs when it is ready. A request would tell too, but
 /// would change the worker's memory.
 pub(crate) const ACCEPTING: &str = "pycow-testkit: a worker accepts";
-const SIGTERM: i32 = 15;
 
 /// A running uWSGI. Dropped, it is killed with all its children; dropped by a
 /// panic, it prints its ini and its log first.

@@ -23,6 +23,7 @@ mod log;
 mod port;
 pub mod proc;
 mod process;
+pub mod signal;
 mod uwsgi;
 
 pub use host::{default_host, host_of, hosts, plugin_path, Flavour, Host};

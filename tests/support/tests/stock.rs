@@ -1,5 +1,6 @@
 //! The testkit itself, on every host: uWSGI as it comes, without the plugin.
 
+use pycow_testkit::signal::{SIGHUP, SIGKILL};
 use pycow_testkit::{default_host, hosts, load, proc, Instance, Uwsgi};
 
 const HELLO: &str = r#"
@@ -9,9 +10,6 @@ def application(env, start):
     start("200 OK", [("Content-Type", "text/plain")])
     return [("%d %d.%d" % (os.getpid(), *sys.version_info[:2])).encode()]
 "#;
-
-const SIGHUP: i32 = 1;
-const SIGKILL: i32 = 9;
 
 #[test]
 fn every_host_starts_answers_and_stops() {
