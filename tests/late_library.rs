@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use pycow_testkit::{default_host, hosts, Flavour, Host, Uwsgi};
+use pycow_testkit::{default_host, hosts, proc, Flavour, Host, Uwsgi};
 
 /// Says so when it is gone, and knows it.
 const LIBRARY: &str = r#"
@@ -79,7 +79,7 @@ fn farewells(uwsgi: Uwsgi, loaded: Loaded, master: bool) -> Vec<String> {
     let uwsgi = uwsgi.start();
     if loaded == Loaded::InARequest {
         // A worker that is inside of a request runs no hooks.
-        await_idle(uwsgi.get("/load").body.parse().unwrap());
+        proc::await_idle(uwsgi.get("/load").body.parse().unwrap());
     }
     uwsgi.await_log("library: loaded");
     // The master may say so later than its worker accepts.
@@ -106,16 +106,6 @@ fn compile(dir: &Path) {
         .arg(source)
         .status();
     assert!(status.expect("a C compiler").success());
-}
-
-/// Waits until the worker sleeps: after an answer uWSGI still has things to do.
-fn await_idle(worker: i32) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    let stat = || fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
-    while !stat().contains(") S ") {
-        assert!(std::time::Instant::now() < deadline, "it never sleeps");
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
 }
 
 fn with_pycow(host: &Host) -> Uwsgi {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use pycow_testkit::signal::{SIGCONT, SIGHUP, SIGINT, SIGSTOP, SIGTERM};
-use pycow_testkit::{default_host, hosts, Finished, Host, Instance, Uwsgi};
+use pycow_testkit::{default_host, hosts, proc, Finished, Host, Instance, Uwsgi};
 
 /// The status with which uWSGI's own signal handlers end a process (UWSGI_END_CODE).
 const END_CODE: i32 = 30;
@@ -124,17 +124,6 @@ fn status_of(uwsgi: &Instance, worker: i32, leave: impl FnOnce()) -> i32 {
     let status: i32 = fields.split_whitespace().nth(49).unwrap().parse().unwrap();
     assert_eq!(status & 0xff, 0, "ended by a signal");
     status >> 8
-}
-
-/// Waits until a worker that has answered is done with the request, too: after the answer uWSGI
-/// still has things to do, and until then it is busy. Then it sleeps.
-fn await_idle(worker: i32) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let stat = || fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
-    while !stat().contains(") S ") {
-        assert!(Instant::now() < deadline, "worker {worker} never sleeps");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// A FIFO: who reads a line of it waits for [`Gate::open`]. Who comes later finds the line there, as
@@ -405,7 +394,7 @@ fn a_worker_in_async_mode_runs_no_hooks() {
         .start();
     let worker = only_worker(&uwsgi);
     assert_eq!(uwsgi.get("/").body, worker.to_string());
-    await_idle(worker);
+    proc::await_idle(worker);
     let finished = uwsgi.stop();
     let line = farewell(&finished.log, worker);
     assert!(line.contains("leaves after 1 requests: "), "{line}");
@@ -508,7 +497,7 @@ atexit.register(say, "never comes")
     gate.open();
     uwsgi.await_log("the GIL is held");
     let worker = only_worker(&uwsgi);
-    await_idle(worker);
+    proc::await_idle(worker);
     let (time, status) = timed_leave(&uwsgi, worker);
     gate.open();
     assert!(time >= Duration::from_secs(1), "{time:?}");
@@ -629,7 +618,7 @@ def application(env, start):
         child.parse().unwrap()
     });
     assert_eq!(uwsgi.workers(), [worker]);
-    await_idle(worker);
+    proc::await_idle(worker);
     let finished = uwsgi.stop();
     for child in children {
         assert_eq!(said(&finished.log, child), [""; 0]);

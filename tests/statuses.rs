@@ -8,7 +8,7 @@ use std::{
 };
 
 use pycow_testkit::signal::{SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM};
-use pycow_testkit::{default_host, Instance, Uwsgi};
+use pycow_testkit::{default_host, proc, Instance, Uwsgi};
 
 const APP: &str = r#"
 import atexit, os, threading
@@ -171,7 +171,7 @@ fn a_worker_told_to_leave_by_a_signal() {
                 // The master may say so later than its worker accepts.
                 uwsgi.await_log_times("Respawned uWSGI worker 1", accepting - 1);
                 assert_eq!(uwsgi.get("/").body, first_worker(&uwsgi).to_string());
-                await_idle(first_worker(&uwsgi));
+                proc::await_idle(first_worker(&uwsgi));
             }
             uwsgi.signal(SIGTERM);
             Seen { uwsgi, statuses }
@@ -244,7 +244,7 @@ fn a_graceful_reload_of_all() {
             uwsgi.signal(SIGHUP);
             uwsgi.await_accepting(4);
             answer_from_another(&uwsgi, &before);
-            uwsgi.workers().into_iter().for_each(await_idle);
+            uwsgi.workers().into_iter().for_each(proc::await_idle);
             end(uwsgi)
         },
     );
@@ -264,7 +264,7 @@ fn one_worker_after_the_other() {
             command(&uwsgi, "c");
             uwsgi.await_accepting(4);
             answer_from_another(&uwsgi, &before);
-            uwsgi.workers().into_iter().for_each(await_idle);
+            uwsgi.workers().into_iter().for_each(proc::await_idle);
             end(uwsgi)
         },
     );
@@ -311,16 +311,6 @@ fn the_end_of_all_brutal_and_graceful() {
         life.tells(told, 1);
         life.tells(of_each, 2);
         assert_eq!(life.end, Some(0), "{letter}");
-    }
-}
-
-/// Waits until the worker sleeps: after an answer uWSGI still has things to do.
-fn await_idle(worker: i32) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let stat = || fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
-    while !stat().contains(") S ") {
-        assert!(Instant::now() < deadline, "worker {worker} never sleeps");
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -63,6 +63,11 @@ impl<T: Copy> Pages<T> {
         unsafe { slice::from_raw_parts(self.start, self.length) }
     }
 
+    /// How much memory is mapped, in bytes.
+    fn bytes(&self) -> usize {
+        (self.capacity * size_of::<T>()).next_multiple_of(4096)
+    }
+
     fn grow(&mut self) {
         const FIRST: usize = 64 * 1024;
         let old = self.capacity * size_of::<T>();
@@ -97,13 +102,6 @@ impl<T: Copy> Drop for Pages<T> {
             // SAFETY: munmap(2) of what this value owns; `grow` computed the size the same way.
             unsafe { libc::munmap(self.start.cast(), self.bytes()) };
         }
-    }
-}
-
-impl<T: Copy> Pages<T> {
-    /// How much memory is mapped, in bytes.
-    pub fn bytes(&self) -> usize {
-        (self.capacity * size_of::<T>()).next_multiple_of(4096)
     }
 }
 

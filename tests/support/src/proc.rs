@@ -1,6 +1,9 @@
 //! What /proc tells of a process. All sizes in bytes.
 
-use std::fs;
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 /// The memory of one process, summed over its mappings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +66,21 @@ pub fn cpu_seconds(pid: i32) -> f64 {
 /// Address space.
 pub fn vsz(pid: i32) -> u64 {
     number(&stat(pid)[VSIZE])
+}
+
+/// Waits until a worker that has answered is done with the request, too: after the answer uWSGI
+/// still has things to do, and until then it is busy. Then it sleeps.
+///
+/// # Panics
+/// If it does not within 20 seconds.
+pub fn await_idle(worker: i32) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let stat = || fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
+    while !stat().contains(") S ") {
+        assert!(Instant::now() < deadline, "worker {worker} never sleeps");
+        // The kernel tells nobody that a process went to sleep.
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Whether the process is there and no zombie.
