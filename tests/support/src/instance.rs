@@ -112,12 +112,21 @@ impl Instance {
     /// If uWSGI ends instead, or takes more than 30 seconds.
     pub fn await_accepting(&self, times: usize) {
         let what = format!("{times} accepting workers");
-        self.wait(START_LIMIT, &what, |log| {
-            let lines = log.lines().filter(|line| line.contains(ACCEPTING));
-            // uWSGI announces the hook before the hook itself prints.
-            let done = lines.filter(|line| !line.contains("print:"));
-            (done.count() >= times).then_some(())
-        });
+        self.wait(START_LIMIT, &what, |log| accepting(log, times));
+    }
+
+    /// Waits until so many workers accept requests and the log names them all.
+    ///
+    /// # Errors
+    /// Says how uWSGI ended instead, or that it took longer than the limit.
+    pub fn ready(&self, workers: usize, limit: Duration) -> Result<(), String> {
+        let named = |log: &str| workers_in(log).len() >= workers;
+        self.log
+            .wait(limit, |log| accepting(log, workers).filter(|()| named(log)))
+            .map_err(|in_vain| match in_vain {
+                InVain::Ended => "uWSGI ended at its start".into(),
+                InVain::TimedOut => format!("no {workers} accepting workers within {limit:?}"),
+            })
     }
 
     /// The master, or the only process.
@@ -231,6 +240,11 @@ impl Instance {
         );
     }
 
+    /// Whether that process ended within the limit.
+    pub fn gone_within(&self, pid: i32, limit: Duration) -> bool {
+        process::ended_within(pid, limit)
+    }
+
     /// Ends uWSGI with SIGTERM and waits for it.
     ///
     /// # Panics
@@ -301,6 +315,14 @@ fn print_if_panicking(ini: &str, log: &str) {
     if thread::panicking() {
         eprintln!("--- uwsgi.ini\n{ini}--- log\n{log}---");
     }
+}
+
+/// Whether workers have begun to accept so many times.
+fn accepting(log: &str, times: usize) -> Option<()> {
+    let lines = log.lines().filter(|line| line.contains(ACCEPTING));
+    // uWSGI announces the hook before the hook itself prints.
+    let done = lines.filter(|line| !line.contains("print:"));
+    (done.count() >= times).then_some(())
 }
 
 fn alive(pids: impl Iterator<Item = i32>) -> Vec<i32> {

@@ -107,6 +107,12 @@ pub fn children(pid: i32) -> Vec<i32> {
     children
 }
 
+/// What the machine has.
+pub fn mem_total() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").expect("/proc is mounted");
+    kilobytes(&text, "MemTotal:")
+}
+
 /// What the machine could still give out without swapping.
 pub fn mem_available() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").expect("/proc is mounted");

@@ -1,4 +1,14 @@
-//! The numbers of the signals that tests send, on x86-64 (signal(7)).
+//! The signals that tests send, by their numbers on x86-64 (signal(7)).
+
+use crate::process;
+
+/// Sends a signal to any process.
+///
+/// # Panics
+/// If there is no such process, or it is not ours.
+pub fn send(pid: i32, number: i32) {
+    process::signal(pid, number);
+}
 
 macro_rules! signals {
     ($($name:ident = $number:literal: $about:literal;)*) => {
