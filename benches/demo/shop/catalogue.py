@@ -1,9 +1,10 @@
 """The catalogue that every worker needs, loaded once: products with prices, tags and reviews."""
 
+import os
 import random
 from dataclasses import dataclass
 
-PRODUCTS = 60_000
+PRODUCTS = int(os.environ.get("PRODUCTS", 60_000))
 CATEGORIES = ["books", "games", "garden", "kitchen", "music", "office", "sports", "tools"]
 WORDS = "light solid small large red blue round quiet sharp soft warm cold fast old new fine".split()
 

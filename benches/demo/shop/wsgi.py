@@ -1,4 +1,4 @@
-"""The application. Two pages are served before it is handed out, so that templates are compiled and
+"""The application. Three pages are served before it is handed out, so that templates are compiled and
 imports done in the master."""
 
 import os
@@ -15,5 +15,6 @@ application = get_wsgi_application()
 for response in (
     views.product(RequestFactory().get("/product/1"), 1),
     views.category(RequestFactory().get("/category/books/0"), "books", 0),
+    views.offers(RequestFactory().get("/offers/1"), 1),
 ):
     assert response.status_code == 200
