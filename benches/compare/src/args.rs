@@ -1,0 +1,91 @@
+//! The command line. `make bench` passes its variables on as these.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::{
+    method::{self, Method},
+    workload,
+};
+
+/// Compares every way to keep the memory of preforked Python workers shared, on one workload.
+#[derive(Debug, Parser)]
+#[command(name = "make bench", version)]
+pub struct Args {
+    /// Your application: a WSGI file with a callable named `application`
+    #[arg(long, value_name = "FILE", conflicts_with = "ini")]
+    pub app: Option<PathBuf>,
+
+    /// Your application: its uwsgi.ini
+    #[arg(long, value_name = "FILE")]
+    pub ini: Option<PathBuf>,
+
+    /// The paths to request, one a line [default: /]
+    #[arg(long, value_name = "FILE")]
+    pub urls: Option<PathBuf>,
+
+    /// Requests of every run
+    #[arg(long, value_name = "N", default_value_t = 8000, value_parser = at_least_1)]
+    pub requests: usize,
+
+    /// Workers [default: those of the ini, or 4]
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub workers: Option<usize>,
+
+    /// The uWSGI to run [default: the one on the PATH; for the bundled workloads the newest in .hosts/]
+    #[arg(long, value_name = "FILE")]
+    pub uwsgi: Option<PathBuf>,
+
+    /// Where the report goes
+    #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
+    pub out: PathBuf,
+
+    /// The memory of the host that the projection is for, in GB [default: this machine's]
+    #[arg(long, value_name = "GB", value_parser = positive)]
+    pub host_gb: Option<f64>,
+
+    /// How often each method is run
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_1)]
+    pub rounds: usize,
+
+    /// Only these methods; stock is always among them
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = method::parse)]
+    pub methods: Vec<Method>,
+
+    /// Only these of the bundled workloads
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = bundled,
+          conflicts_with_all = ["app", "ini"])]
+    pub workloads: Vec<String>,
+
+    /// The numbers of workers of the scale part; 0: no scale part
+    #[arg(
+        long,
+        value_name = "NUMBERS",
+        value_delimiter = ',',
+        default_value = "1,2,4,8,16"
+    )]
+    pub scale: Vec<usize>,
+}
+
+fn at_least_1(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("a whole number above 0 is wanted".into()),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
+        _ => Err("a number above 0 is wanted".into()),
+    }
+}
+
+fn bundled(name: &str) -> Result<String, String> {
+    let names = workload::bundled_names();
+    if names.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("there are {}", names.join(", ")))
+}

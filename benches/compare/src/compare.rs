@@ -1,0 +1,147 @@
+//! One workload by every method: in turns, several times.
+
+use pycow_testkit::Host;
+
+use crate::{
+    args::Args,
+    figure::{megabytes, Round},
+    method::{self, Method},
+    progress::Progress,
+    results::{Compared, Measured},
+    run,
+    workload::Workload,
+};
+
+/// So many paths are tried before the first run.
+const TRIED: usize = 50;
+
+/// One method, and what has become of it so far.
+struct Entry {
+    method: Method,
+    rounds: Vec<Round>,
+    obstacle: Option<String>,
+}
+
+/// Runs the workload by every method.
+///
+/// # Errors
+/// If stock uWSGI cannot serve it. What another method cannot is noted in its place.
+pub fn compare(
+    workload: &Workload,
+    host: &Host,
+    args: &Args,
+    progress: &Progress,
+) -> Result<Compared, String> {
+    let title = &workload.title;
+    progress.say(&format!("{title}: a look at the application"));
+    if !workload.left_out.is_empty() {
+        progress.say(&format!(
+            "not used of the ini: {}",
+            workload.left_out.join(", ")
+        ));
+    }
+    try_paths(workload, host, progress)?;
+
+    let mut entries: Vec<Entry> = chosen(workload, args)
+        .map(|method| Entry {
+            method,
+            rounds: Vec::new(),
+            obstacle: method.obstacle(host),
+        })
+        .collect();
+    for entry in &entries {
+        if let Some(why) = &entry.obstacle {
+            progress.say(&format!("{}: skipped: {why}", entry.method.name));
+        }
+    }
+    for round in 0..args.rounds {
+        // Another one is first in each round, so that nobody always follows the same neighbour.
+        entries.rotate_left(usize::from(round > 0));
+        for entry in entries.iter_mut().filter(|entry| entry.obstacle.is_none()) {
+            let name = entry.method.name;
+            let place = format!("{title}: round {} of {}: {name}", round + 1, args.rounds);
+            match one_round(workload, host, entry.method, args.requests) {
+                Ok(round) => {
+                    progress.say(&format!("{place}: {}", in_short(&round)));
+                    entry.rounds.push(round);
+                }
+                Err(why) => {
+                    progress.say(&format!("{place}: failed: {why}"));
+                    entry.obstacle = Some(format!("failed: {why}"));
+                }
+            }
+        }
+    }
+    entries.sort_by_key(|entry| {
+        method::ALL
+            .iter()
+            .position(|method| *method == entry.method)
+    });
+    let measured = entries
+        .into_iter()
+        .map(|entry| Measured::new(entry.method, entry.rounds, entry.obstacle));
+    Ok(Compared {
+        name: workload.name.clone(),
+        title: title.clone(),
+        requests: args.requests,
+        workers: workload.workers,
+        left_out: workload.left_out.clone(),
+        methods: measured.collect(),
+    })
+}
+
+/// The methods for that workload.
+pub fn chosen<'a>(workload: &'a Workload, args: &'a Args) -> impl Iterator<Item = Method> + 'a {
+    const SHORT: [&str; 3] = ["stock", "freeze", "immortal"];
+    method::ALL.into_iter().filter(|method| {
+        let wanted = args.methods.is_empty() || args.methods.contains(method);
+        method.is_stock() || wanted && (!workload.short || SHORT.contains(&method.name))
+    })
+}
+
+/// Asks for some of the paths, so that nobody measures an error page unawares.
+fn try_paths(workload: &Workload, host: &Host, progress: &Progress) -> Result<(), String> {
+    let running = run::start(workload, host, method::ALL[0], 1)?;
+    let statuses = running.statuses(TRIED)?;
+    let bad: Vec<_> = statuses
+        .iter()
+        .filter(|(_, status)| *status >= 400)
+        .collect();
+    let Some((path, status)) = bad.first() else {
+        return Ok(());
+    };
+    let what = format!(
+        "{} of {} paths are answered with an error, {path} with {status}",
+        bad.len(),
+        statuses.len()
+    );
+    if bad.len() == statuses.len() {
+        return Err(format!("{what}: nothing to measure"));
+    }
+    progress.say(&what);
+    Ok(())
+}
+
+fn one_round(
+    workload: &Workload,
+    host: &Host,
+    method: Method,
+    requests: usize,
+) -> Result<Round, String> {
+    let running = run::start(workload, host, method, workload.workers)?;
+    let load = running.serve(requests)?;
+    let restart = running.restart()?;
+    Ok(Round { load, restart })
+}
+
+fn in_short(round: &Round) -> String {
+    let curve = &round.load.curve;
+    format!(
+        "shared {:.0} -> {:.0} MB, PSS {:.0} MB, {:.0} requests/s, gone in {:.2} s",
+        megabytes(curve[0].shared),
+        megabytes(curve[curve.len() - 1].shared),
+        megabytes(round.load.total_pss as f64),
+        round.load.requests_per_second,
+        round.restart.leaving
+    )
+}

@@ -1,0 +1,184 @@
+//! The load: wrk, with a script that stops after so many answers.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde::Deserialize;
+
+use pycow_testkit::signal;
+
+const SCRIPT: &str = include_str!("wrk.lua");
+/// Seconds after which wrk gives up, whatever is left.
+const LIMIT: &str = "600";
+
+/// A load generator with its list of paths.
+#[derive(Debug)]
+pub struct Wrk {
+    folder: PathBuf,
+}
+
+/// What one or several loads did.
+#[derive(Clone, Debug, Default)]
+pub struct Served {
+    /// Answers.
+    pub requests: u64,
+    /// From the first request to the last answer.
+    pub seconds: f64,
+    /// Answers with a status of 400 or more, connections that failed, and answers that never came.
+    pub errors: u64,
+    /// How many answers took so many microseconds.
+    latencies: BTreeMap<u64, u64>,
+}
+
+/// What the script prints.
+#[derive(Deserialize)]
+struct Said {
+    requests: u64,
+    microseconds: u64,
+    refused: u64,
+    broken: u64,
+    latencies: Vec<(u64, u64)>,
+}
+
+/// wrk is there.
+///
+/// # Errors
+/// If it is not; says how to get it.
+pub fn check() -> Result<(), String> {
+    let found = Command::new("wrk")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match found {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("wrk: {error}: apt-get install wrk")),
+    }
+}
+
+impl Wrk {
+    /// Keeps its files in that folder.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn new(folder: &Path, urls: &[String]) -> Result<Self, String> {
+        let write = |name: &str, text: String| {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        write("wrk.lua", SCRIPT.into())?;
+        write("urls", urls.join("\n") + "\n")?;
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// Sends so many requests, beginning with path number `first`.
+    ///
+    /// # Errors
+    /// If wrk cannot, or is not done in its time.
+    pub fn run(
+        &self,
+        port: u16,
+        first: usize,
+        requests: usize,
+        clients: usize,
+    ) -> Result<Served, String> {
+        let mut wrk = Command::new("wrk")
+            .args(["--threads", "1", "--connections", &clients.to_string()])
+            .args(["--duration", LIMIT, "--timeout", "60s", "--script"])
+            .arg(self.folder.join("wrk.lua"))
+            .arg(format!("http://127.0.0.1:{port}"))
+            .arg("--")
+            .arg(self.folder.join("urls"))
+            .args([first.to_string(), requests.to_string()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("wrk: {error}"))?;
+        let pid = i32::try_from(wrk.id()).expect("pids are small");
+        let output = wrk.stdout.take().expect("it is piped");
+        let mut last = String::new();
+        let mut done = false;
+        for line in BufReader::new(output).lines() {
+            last = line.map_err(|error| format!("wrk: {error}"))?;
+            if last == "done" {
+                done = true;
+                // It would sleep for the rest of its duration.
+                signal::send(pid, signal::SIGINT);
+            }
+        }
+        let ended = wrk
+            .wait_with_output()
+            .map_err(|error| format!("wrk: {error}"))?;
+        if !done {
+            let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+            let why = if said.is_empty() { last } else { said };
+            return Err(format!("{requests} requests were not all answered: {why}"));
+        }
+        let said: Said = serde_json::from_str(&last)
+            .map_err(|error| format!("wrk said {last:?}, which is no JSON: {error}"))?;
+        Ok(Served {
+            requests: said.requests,
+            seconds: said.microseconds as f64 / 1e6,
+            errors: said.refused + said.broken,
+            latencies: said.latencies.into_iter().collect(),
+        })
+    }
+}
+
+impl Served {
+    /// One load after another.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.seconds += other.seconds;
+        self.errors += other.errors;
+        for (&latency, count) in &other.latencies {
+            *self.latencies.entry(latency).or_default() += count;
+        }
+    }
+
+    /// Answers a second.
+    pub fn rate(&self) -> f64 {
+        self.requests as f64 / self.seconds
+    }
+
+    /// The milliseconds that so many of 100 answers stayed below.
+    pub fn percentile(&self, percent: u64) -> f64 {
+        let all: u64 = self.latencies.values().sum();
+        let rank = (all * percent).div_ceil(100);
+        let mut seen = 0;
+        let found = self.latencies.iter().find(|(_, &count)| {
+            seen += count;
+            seen >= rank
+        });
+        found.map_or(0.0, |(&microseconds, _)| microseconds as f64 / 1000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loads_add_up() {
+        let load = |latencies: &[(u64, u64)]| Served {
+            requests: 10,
+            seconds: 2.0,
+            errors: 1,
+            latencies: latencies.iter().copied().collect(),
+        };
+        let mut sum = load(&[(1000, 9), (5000, 1)]);
+        sum.add(&load(&[(1000, 10)]));
+        assert_eq!((sum.requests, sum.errors), (20, 2));
+        assert_eq!(sum.rate(), 5.0);
+        assert_eq!(sum.percentile(50), 1.0);
+        assert_eq!(sum.percentile(95), 1.0);
+        assert_eq!(sum.percentile(99), 5.0);
+        assert_eq!(Served::default().percentile(50), 0.0);
+    }
+}

@@ -1,0 +1,149 @@
+//! `make bench`: every method side by side, on the bundled workloads or on one's own application.
+
+mod args;
+mod binary;
+mod compare;
+mod figure;
+mod ini;
+mod load;
+mod method;
+mod notes;
+mod page;
+mod paths;
+mod plot;
+mod progress;
+mod results;
+mod run;
+mod scale;
+mod stats;
+mod table;
+mod workload;
+
+use std::{
+    env, fs,
+    path::{absolute, Path, PathBuf},
+    process::ExitCode,
+};
+
+use args::Args;
+use clap::Parser;
+use pycow_testkit::Host;
+use results::{Machine, Results};
+use workload::Workload;
+
+fn main() -> ExitCode {
+    match compare_all(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs what was asked for, and writes what was found.
+fn compare_all(args: &Args) -> Result<(), String> {
+    load::check()?;
+    let host = host(args)?;
+    let workloads = workloads(args, &host)?;
+    let out = absolute(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
+    fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+
+    let progress = progress::Progress::new();
+    let mut results = Results {
+        date: results::now(),
+        command: command(),
+        machine: Machine::here(&host),
+        workloads: Vec::new(),
+        scales: Vec::new(),
+    };
+    println!("{}", results.machine);
+    for workload in &workloads {
+        let compared = compare::compare(workload, &host, args, &progress)?;
+        table::print(&compared);
+        results.workloads.push(compared);
+    }
+    results.scales = scale::scales(&workloads[0], &host, args, &progress);
+    table::print_scales(&results.scales);
+    write(&results, &out)?;
+    progress.say(&format!("{} is ready", out.join("report.html").display()));
+    Ok(())
+}
+
+/// The uWSGI that runs it all.
+fn host(args: &Args) -> Result<Host, String> {
+    let own = args.app.is_some() || args.ini.is_some();
+    let found = args
+        .uwsgi
+        .clone()
+        .or_else(|| binary::on_path().filter(|_| own));
+    let ini = args.ini.as_deref().map(workload::existing).transpose()?;
+    let ini = ini.map(|path| path.display().to_string());
+    let arguments: Vec<&str> = ini.iter().flat_map(|ini| ["--ini", ini]).collect();
+    match found {
+        Some(path) => binary::at(&path, &arguments),
+        None => Ok(binary::newest()),
+    }
+}
+
+fn workloads(args: &Args, host: &Host) -> Result<Vec<Workload>, String> {
+    let urls = match &args.urls {
+        Some(file) => workload::urls(file)?,
+        None => vec!["/".into()],
+    };
+    if let Some(file) = &args.app {
+        return Ok(vec![workload::wsgi(file, urls, args.workers.unwrap_or(4))?]);
+    }
+    if let Some(file) = &args.ini {
+        return Ok(vec![workload::ini(file, host, urls, args.workers)?]);
+    }
+    if args.urls.is_some() {
+        return Err("--urls goes with --app or --ini: the bundled workloads have their own".into());
+    }
+    if host.python < (3, 10) {
+        return Err("the bundled workloads need Django 5.2, and that CPython 3.10 or newer".into());
+    }
+    let bundled = |name: &str| {
+        let chosen = args.workloads.is_empty() || args.workloads.iter().any(|one| one == name);
+        let workload = workload::bundled(name, args.workers.unwrap_or(4));
+        workload.filter(|_| chosen)
+    };
+    Ok(workload::bundled_names()
+        .into_iter()
+        .filter_map(bundled)
+        .collect())
+}
+
+fn write(results: &Results, out: &Path) -> Result<(), String> {
+    let write = |name: &str, text: String| {
+        let path: PathBuf = out.join(name);
+        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let json = serde_json::to_string_pretty(results).map_err(|error| error.to_string())?;
+    write("results.json", json + "\n")?;
+    let plots = plot::all(results)?;
+    for plot in &plots {
+        write(&format!("{}.svg", plot.name), plot.svg.clone())?;
+    }
+    write("report.html", page::render(results, &plots)?)
+}
+
+/// As it was typed, but for the folder of the output.
+fn command() -> String {
+    let mut command = String::from("make bench");
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let (flag, value) = match argument.split_once('=') {
+            Some((flag, value)) => (flag.to_owned(), value.to_owned()),
+            None => (argument, arguments.next().unwrap_or_default()),
+        };
+        if flag != "--out" {
+            let name = flag
+                .trim_start_matches('-')
+                .replace('-', "_")
+                .to_uppercase();
+            command += &format!(" {name}={value}");
+        }
+    }
+    command
+}

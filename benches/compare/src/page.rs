@@ -1,0 +1,78 @@
+//! `report.html`: everything on one page that needs nothing else.
+
+use minijinja::{context, Environment};
+use serde::Serialize;
+
+use crate::{
+    plot::Plot,
+    results::{Results, Scale},
+    table::{self, Sheet},
+};
+
+const TEMPLATE: &str = include_str!("report.html");
+
+/// A workload as the page shows it.
+#[derive(Serialize)]
+struct Section<'a> {
+    title: &'a str,
+    workers: usize,
+    requests: usize,
+    left_out: String,
+    verdict: Option<String>,
+    sheets: Vec<Sheet>,
+    obstacles: Vec<(&'a str, &'a str)>,
+    plots: Vec<&'a str>,
+}
+
+/// A scale as the page shows it.
+#[derive(Serialize)]
+struct Growing<'a> {
+    #[serde(flatten)]
+    scale: &'a Scale,
+    plots: Vec<&'a str>,
+}
+
+/// The page.
+///
+/// # Errors
+/// If the template does not fit: a defect.
+pub fn render(results: &Results, plots: &[Plot]) -> Result<String, String> {
+    let plots_of = |place: &str| {
+        let here = plots.iter().filter(|plot| plot.place == place);
+        here.map(|plot| plot.svg.as_str()).collect::<Vec<_>>()
+    };
+    let sections = results.workloads.iter().map(|compared| Section {
+        title: &compared.title,
+        workers: compared.workers,
+        requests: compared.requests,
+        left_out: compared.left_out.join(", "),
+        verdict: table::verdict(compared),
+        sheets: table::sheets(compared),
+        obstacles: compared
+            .methods
+            .iter()
+            .filter_map(|one| Some((one.method, one.obstacle.as_deref()?)))
+            .collect(),
+        plots: plots_of(&compared.name),
+    });
+    let scales = results.scales.iter().map(|scale| Growing {
+        scale,
+        plots: plots_of(scale.name),
+    });
+    let mut environment = Environment::new();
+    // The name's ending has the values escaped.
+    environment
+        .add_template("report.html", TEMPLATE)
+        .and_then(|()| environment.get_template("report.html"))
+        .and_then(|template| {
+            template.render(context! {
+                date => results.date,
+                command => results.command,
+                machine => results.machine.to_string(),
+                rounds => results.workloads.iter().flat_map(|one| &one.methods).map(|one| one.rounds.len()).max(),
+                sections => sections.collect::<Vec<_>>(),
+                scales => scales.collect::<Vec<_>>(),
+            })
+        })
+        .map_err(|error| format!("report.html: {error}"))
+}

@@ -1,0 +1,249 @@
+//! The plots, as SVG.
+
+use std::error::Error;
+
+use plotters::{
+    coord::Shift,
+    prelude::*,
+    style::text_anchor::{HPos, Pos, VPos},
+};
+
+use crate::{
+    figure::{self, Figure},
+    method,
+    results::{Compared, Results, Scale},
+    stats::Spread,
+};
+
+/// One plot.
+#[derive(Clone, Debug)]
+pub struct Plot {
+    /// Of the file, without `.svg`.
+    pub name: String,
+    /// Where in the report: the name of a workload or of a scale.
+    pub place: String,
+    /// Its text.
+    pub svg: String,
+}
+
+type Drawn = Result<(), Box<dyn Error>>;
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// One colour for each method, in their order.
+const COLORS: [RGBColor; 9] = [
+    RGBColor(200, 60, 60),
+    RGBColor(225, 140, 50),
+    RGBColor(160, 120, 80),
+    RGBColor(190, 150, 20),
+    RGBColor(140, 90, 170),
+    RGBColor(120, 130, 140),
+    RGBColor(60, 110, 200),
+    RGBColor(40, 150, 80),
+    RGBColor(50, 165, 180),
+];
+
+/// The figures that are drawn as bars.
+const BARS: [&str; 4] = ["total_pss", "cpu_per_request", "leaving", "restart"];
+
+/// All plots of a comparison.
+///
+/// # Errors
+/// If the library cannot draw.
+pub fn all(results: &Results) -> Result<Vec<Plot>, String> {
+    let mut plots = Vec::new();
+    let mut add = |name: String, place: &str, size, draw: &dyn Fn(&Area) -> Drawn| {
+        let mut svg = String::new();
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        area.fill(&WHITE)
+            .map_err(Into::into)
+            .and_then(|()| draw(&area))
+            .and_then(|()| area.present().map_err(Into::into))
+            .map_err(|error| format!("{name}: {error}"))?;
+        drop(area);
+        plots.push(Plot {
+            name,
+            place: place.to_owned(),
+            svg,
+        });
+        Ok::<(), String>(())
+    };
+    for compared in &results.workloads {
+        let place = &compared.name;
+        add(format!("{place}-shared"), place, (760, 400), &|area| {
+            curve(area, compared)
+        })?;
+        for figure in figure::ALL
+            .iter()
+            .filter(|figure| BARS.contains(&figure.key))
+        {
+            let rows = compared
+                .methods
+                .iter()
+                .filter(|one| one.figures.contains_key(figure.key));
+            let height = 70 + 26 * rows.count() as u32;
+            let name = format!("{place}-{}", figure.key);
+            add(name, place, (370, height), &|area| {
+                bars(area, compared, figure)
+            })?;
+        }
+    }
+    for scale in &results.scales {
+        let name = format!("scale-{}", scale.name);
+        add(name, scale.name, (760, 400), &|area| growth(area, scale))?;
+    }
+    Ok(plots)
+}
+
+/// Shared per worker over requests: the medians, and between the smallest and the largest a band.
+fn curve(area: &Area, compared: &Compared) -> Drawn {
+    let points = || compared.methods.iter().flat_map(|method| &method.curve);
+    let most = points().map(|point| point.0).max().unwrap_or(1) as f64;
+    let highest = points().map(|point| point.1.max).fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption("Memory that a worker still shares", ("sans-serif", 19))
+        .margin(12)
+        .x_label_area_size(42)
+        .y_label_area_size(60)
+        .build_cartesian_2d(0.0..most, 0.0..highest * 1.08)?;
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .x_desc("requests, all workers together")
+        .y_desc("MB per worker")
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .draw()?;
+    for method in compared
+        .methods
+        .iter()
+        .filter(|method| !method.curve.is_empty())
+    {
+        let color = color(method.method);
+        let at = |of: fn(&Spread) -> f64| method.curve.iter().map(move |(x, y)| (*x as f64, of(y)));
+        let band: Vec<(f64, f64)> = at(|y| y.max).chain(at(|y| y.min).rev()).collect();
+        chart.draw_series([Polygon::new(band, color.mix(0.15))])?;
+        chart
+            .draw_series(LineSeries::new(at(|y| y.median), color.stroke_width(2)))?
+            .label(method.method)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], color.stroke_width(3)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerLeft)
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.2))
+        .draw()?;
+    Ok(())
+}
+
+/// A bar for each method: the median, and a whisker from the smallest to the largest.
+fn bars(area: &Area, compared: &Compared, figure: &Figure) -> Drawn {
+    let rows = compared.methods.iter();
+    let rows: Vec<(&str, Spread)> = rows
+        .filter_map(|one| Some((one.method, *one.figures.get(figure.key)?)))
+        .collect();
+    let most = rows
+        .iter()
+        .map(|row| row.1.max)
+        .fold(0.0, f64::max)
+        .max(1e-9);
+    let names: Vec<&str> = rows.iter().map(|row| row.0).collect();
+    let caption = format!("{} {}", figure.title, figure.unit);
+    let mut chart = ChartBuilder::on(area)
+        .caption(caption.trim(), ("sans-serif", 16))
+        .margin(8)
+        .x_label_area_size(24)
+        .y_label_area_size(128)
+        .build_cartesian_2d(0.0..most * 1.22, (0..names.len() - 1).into_segmented())?;
+    let name = |place: &SegmentValue<usize>| match place {
+        SegmentValue::CenterOf(i) | SegmentValue::Exact(i) => {
+            // Counted from below.
+            names
+                .iter()
+                .rev()
+                .nth(*i)
+                .copied()
+                .unwrap_or_default()
+                .to_owned()
+        }
+        SegmentValue::Last => String::new(),
+    };
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .light_line_style(WHITE)
+        .x_labels(4)
+        .y_labels(names.len())
+        .y_label_formatter(&name)
+        .draw()?;
+    let digits = figure.digits;
+    for (i, (name, spread)) in rows.iter().rev().enumerate() {
+        let (from, to) = (SegmentValue::Exact(i), SegmentValue::Exact(i + 1));
+        let mut bar = Rectangle::new(
+            [(0.0, from), (spread.median, to)],
+            color(name).mix(0.75).filled(),
+        );
+        bar.set_margin(4, 4, 0, 0);
+        chart.draw_series([bar])?;
+        let middle = SegmentValue::CenterOf(i);
+        let whisker = [(spread.min, middle.clone()), (spread.max, middle.clone())];
+        chart.draw_series([PathElement::new(whisker, BLACK.mix(0.7))])?;
+        let style = ("sans-serif", 12)
+            .into_text_style(area)
+            .pos(Pos::new(HPos::Left, VPos::Center));
+        let text = format!("{:.digits$}", spread.median);
+        let text = Text::new(text, (spread.max + most * 0.02, middle), style);
+        chart.draw_series([text])?;
+    }
+    Ok(())
+}
+
+/// Total PSS over x, and the fitted line.
+fn growth(area: &Area, scale: &Scale) -> Drawn {
+    let points = || scale.methods.iter().flat_map(|growth| &growth.points);
+    let furthest = points().map(|point| point.0).fold(1.0, f64::max);
+    let highest = points().map(|point| point.1).fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption(&scale.title, ("sans-serif", 19))
+        .margin(12)
+        .x_label_area_size(42)
+        .y_label_area_size(60)
+        .build_cartesian_2d(0.0..furthest * 1.05, 0.0..highest * 1.08)?;
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .x_desc(scale.x)
+        .y_desc("total PSS, MB")
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .draw()?;
+    for growth in scale
+        .methods
+        .iter()
+        .filter(|growth| !growth.points.is_empty())
+    {
+        let color = color(growth.method);
+        if let Some(line) = growth.line {
+            let ends = [0.0, furthest].map(|x| (x, (line.base + line.slope * x).max(0.0)));
+            chart.draw_series(LineSeries::new(ends, color.mix(0.6)))?;
+        }
+        let dots = growth
+            .points
+            .iter()
+            .map(|point| Circle::new(*point, 4, color.filled()));
+        chart
+            .draw_series(dots)?
+            .label(growth.method)
+            .legend(move |(x, y)| Circle::new((x + 11, y), 4, color.filled()));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.2))
+        .draw()?;
+    Ok(())
+}
+
+fn color(name: &str) -> RGBColor {
+    let place = method::ALL.iter().position(|method| method.name == name);
+    COLORS[place.unwrap_or_default()]
+}

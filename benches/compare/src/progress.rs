@@ -1,0 +1,24 @@
+//! What is going on, on the way.
+
+use std::time::Instant;
+
+/// Says what is going on, with the time since the start.
+#[derive(Debug)]
+pub struct Progress {
+    start: Instant,
+}
+
+impl Progress {
+    /// Starts the clock.
+    pub fn new() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+
+    /// One line.
+    pub fn say(&self, what: &str) {
+        let seconds = self.start.elapsed().as_secs();
+        println!("{:3}:{:02}  {what}", seconds / 60, seconds % 60);
+    }
+}

@@ -1,0 +1,164 @@
+//! What a comparison found: `results.json`, from which every other output is made.
+
+use std::{collections::BTreeMap, fmt, fs, thread, time::SystemTime};
+
+use pycow_testkit::{proc, Host};
+use serde::Serialize;
+
+use crate::{
+    figure::{self, Round},
+    method::Method,
+    stats::{Line, Spread},
+};
+
+/// Everything.
+#[derive(Debug, Serialize)]
+pub struct Results {
+    /// When it began, UTC.
+    pub date: String,
+    /// The command that does it again.
+    pub command: String,
+    /// Where.
+    pub machine: Machine,
+    /// By workload.
+    pub workloads: Vec<Compared>,
+    /// How it grows with workers, and with the heap.
+    pub scales: Vec<Scale>,
+}
+
+/// Where it was measured.
+#[derive(Debug, Serialize)]
+pub struct Machine {
+    /// uWSGI and its CPython.
+    pub uwsgi: String,
+    /// Processors.
+    pub cores: usize,
+    /// Bytes.
+    pub memory: u64,
+    /// Linux's release.
+    pub kernel: String,
+}
+
+/// One workload, by every method.
+#[derive(Debug, Serialize)]
+pub struct Compared {
+    /// A word, for file names.
+    pub name: String,
+    /// A line, for people.
+    pub title: String,
+    /// Of every run.
+    pub requests: usize,
+    /// Of every run.
+    pub workers: usize,
+    /// Keys of the user's ini that were not used.
+    pub left_out: Vec<String>,
+    /// By method.
+    pub methods: Vec<Measured>,
+}
+
+/// One method on one workload.
+#[derive(Debug, Serialize)]
+pub struct Measured {
+    /// The method.
+    pub method: &'static str,
+    /// What it does.
+    pub what: &'static str,
+    /// Why there are no figures, or fewer rounds.
+    pub obstacle: Option<String>,
+    /// By the key of the figure, in the unit in which it is shown.
+    pub figures: BTreeMap<&'static str, Spread>,
+    /// Megabytes shared per worker, over requests.
+    pub curve: Vec<(u64, Spread)>,
+    /// All that was measured.
+    pub rounds: Vec<Round>,
+}
+
+/// How total PSS grows with something.
+#[derive(Debug, Serialize)]
+pub struct Scale {
+    /// `workers` or `heap`.
+    pub name: &'static str,
+    /// A line, for people.
+    pub title: String,
+    /// What x is.
+    pub x: &'static str,
+    /// By method.
+    pub methods: Vec<Growth>,
+}
+
+/// How total PSS grows by one method.
+#[derive(Debug, Serialize)]
+pub struct Growth {
+    /// The method.
+    pub method: &'static str,
+    /// x, and total PSS in megabytes.
+    pub points: Vec<(f64, f64)>,
+    /// The line through them.
+    pub line: Option<Line>,
+    /// How many workers a host of `host_gb` takes, where x is workers.
+    pub fits: Option<u64>,
+    /// Gigabytes.
+    pub host_gb: f64,
+    /// Why points are missing.
+    pub obstacle: Option<String>,
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gigabytes = self.memory as f64 / 1_073_741_824.0;
+        write!(
+            to,
+            "{}; {} cores, {gigabytes:.0} GB, Linux {}",
+            self.uwsgi, self.cores, self.kernel
+        )
+    }
+}
+
+impl Machine {
+    /// This one.
+    pub fn here(host: &Host) -> Self {
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            uwsgi: host.name.clone(),
+            cores: thread::available_parallelism().map_or(0, usize::from),
+            memory: proc::mem_total(),
+            kernel: kernel.trim().to_owned(),
+        }
+    }
+}
+
+impl Measured {
+    /// The rounds of a method in figures.
+    pub fn new(method: Method, rounds: Vec<Round>, obstacle: Option<String>) -> Self {
+        let figures = figure::ALL.iter().filter_map(|figure| {
+            let spread = Spread::of(rounds.iter().map(figure.of))?;
+            Some((figure.key, spread))
+        });
+        let figures = figures.collect();
+        let points = rounds.first().map_or(0, |round| round.load.curve.len());
+        let point = |i: usize| {
+            let shared = rounds
+                .iter()
+                .map(|round| figure::megabytes(round.load.curve[i].shared));
+            Some((rounds[0].load.curve[i].requests, Spread::of(shared)?))
+        };
+        Self {
+            method: method.name,
+            what: method.what,
+            obstacle,
+            figures,
+            curve: (0..points).filter_map(point).collect(),
+            rounds,
+        }
+    }
+
+    /// The median of a figure.
+    pub fn median(&self, key: &str) -> Option<f64> {
+        self.figures.get(key).map(|spread| spread.median)
+    }
+}
+
+/// Now, as `2017-01-31T09:30:00Z`.
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}

@@ -1,0 +1,280 @@
+//! One run: start, load, restart, and what was seen meanwhile.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use pycow_testkit::{proc, signal::SIGHUP, Host, Instance};
+use serde::Serialize;
+use tempfile::TempDir;
+
+use crate::{
+    load::{Served, Wrk},
+    method::Method,
+    notes,
+    workload::Workload,
+};
+
+/// For an application that loads a large heap.
+const START_LIMIT: Duration = Duration::from_secs(300);
+/// For workers that leave by `Py_Finalize`.
+const LEAVE_LIMIT: Duration = Duration::from_secs(120);
+const MERGE_LIMIT: Duration = Duration::from_secs(90);
+
+/// After which parts of the requests the memory is read.
+const STEPS: [f64; 9] = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0];
+
+/// The memory of the workers after so many requests. Bytes, the mean over the workers.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Point {
+    /// Requests, all workers together.
+    pub requests: u64,
+    /// Shared with other processes.
+    pub shared: f64,
+    /// Their own.
+    pub private: f64,
+}
+
+/// What the load did to the workers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Load {
+    /// From the fork on.
+    pub curve: Vec<Point>,
+    /// Bytes, master and workers.
+    pub total_pss: u64,
+    /// Of all workers, during the load.
+    pub minor_faults: u64,
+    /// Answers a second.
+    pub requests_per_second: f64,
+    /// Milliseconds.
+    pub p50: f64,
+    /// Milliseconds.
+    pub p99: f64,
+    /// Milliseconds of the workers' processors.
+    pub cpu_per_request: f64,
+    /// Garbage collections of all workers during the load.
+    pub collections: i64,
+    /// Milliseconds in them.
+    pub collecting: f64,
+    /// Requests that failed.
+    pub errors: u64,
+}
+
+/// What a restart of the whole instance did. Seconds from SIGHUP on.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Restart {
+    /// Until the last of the old workers was gone.
+    pub leaving: f64,
+    /// Bytes by which the available memory fell until then.
+    pub dip: u64,
+    /// Until the first answer of the new instance.
+    pub first_answer: f64,
+    /// Exit hooks that ran.
+    pub hooks_ran: usize,
+    /// Exit hooks that were registered.
+    pub hooks_due: usize,
+}
+
+/// A uWSGI that serves a workload.
+pub struct Running<'a> {
+    uwsgi: Instance,
+    workers: Vec<i32>,
+    wrk: Wrk,
+    method: Method,
+    workload: &'a Workload,
+    _folder: TempDir,
+}
+
+/// Starts so many workers.
+///
+/// # Errors
+/// If they do not come up: the log's last lines.
+pub fn start<'a>(
+    workload: &'a Workload,
+    host: &Host,
+    method: Method,
+    workers: usize,
+) -> Result<Running<'a>, String> {
+    let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder: {error}"))?;
+    let wrk = Wrk::new(folder.path(), &workload.urls)?;
+    let uwsgi = workload.uwsgi(host, method, workers).launch();
+    uwsgi
+        .ready(workers, START_LIMIT)
+        .map_err(|error| format!("{error}; its log ends:\n{}", tail(&uwsgi.log())))?;
+    Ok(Running {
+        workers: uwsgi.workers(),
+        uwsgi,
+        wrk,
+        method,
+        workload,
+        _folder: folder,
+    })
+}
+
+impl Running<'_> {
+    /// The status that each path is answered with, for so many of them.
+    ///
+    /// # Errors
+    /// If one is not answered at all.
+    pub fn statuses(&self, paths: usize) -> Result<Vec<(&str, u16)>, String> {
+        let some = self.workload.urls.iter().take(paths);
+        some.map(|path| {
+            let answer = self.uwsgi.try_get(path);
+            let answer = answer.map_err(|error| format!("{path}: {error}"))?;
+            Ok((path.as_str(), answer.status))
+        })
+        .collect()
+    }
+
+    /// Serves so many requests.
+    ///
+    /// # Errors
+    /// If they are not answered, or a worker is gone.
+    pub fn serve(&self, requests: usize) -> Result<Load, String> {
+        let notes_before = notes::collections(self.uwsgi.dir());
+        let (faults, cpu) = (self.sum(proc::minor_faults), self.sum(proc::cpu_seconds));
+        let mut curve = vec![self.point(0)];
+        let mut served = Served::default();
+        let mut sent = 0;
+        for step in STEPS {
+            let until = (requests as f64 * step).round() as usize;
+            if until == sent {
+                continue;
+            }
+            let clients = self.workers.len();
+            served.add(
+                &self
+                    .wrk
+                    .run(self.uwsgi.port(), sent, until - sent, clients)?,
+            );
+            sent = until;
+            self.check()?;
+            curve.push(self.point(sent as u64));
+        }
+        let (faults, cpu) = (
+            self.sum(proc::minor_faults) - faults,
+            self.sum(proc::cpu_seconds) - cpu,
+        );
+        let noted = notes::collections(self.uwsgi.dir());
+        if self.method.merges() {
+            await_merged();
+            curve.push(self.point(sent as u64));
+        }
+        let pids = self.workers.iter().copied();
+        let everyone = pids.chain([self.uwsgi.pid()]);
+        Ok(Load {
+            curve,
+            total_pss: everyone.map(|pid| proc::rollup(pid).pss).sum(),
+            minor_faults: faults,
+            requests_per_second: served.rate(),
+            p50: served.percentile(50),
+            p99: served.percentile(99),
+            cpu_per_request: cpu * 1000.0 / sent.max(1) as f64,
+            collections: noted.number - notes_before.number,
+            collecting: (noted.nanoseconds - notes_before.nanoseconds) as f64 / 1e6,
+            errors: served.errors,
+        })
+    }
+
+    /// Restarts the instance as `kill -HUP` does.
+    ///
+    /// # Errors
+    /// If it does not come back.
+    pub fn restart(self) -> Result<Restart, String> {
+        // uWSGI runs no hooks in a worker that is told to leave while it waits for a request on a connection
+        // that the load has just given up.
+        self.workers.iter().for_each(|&pid| proc::await_idle(pid));
+        let before = proc::mem_available();
+        let (lowest, gone) = (AtomicU64::new(before), AtomicBool::new(false));
+        let start = Instant::now();
+        let leaving = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !gone.load(Ordering::Relaxed) {
+                    lowest.fetch_min(proc::mem_available(), Ordering::Relaxed);
+                    // The kernel tells nobody; the workers need the processors.
+                    thread::sleep(Duration::from_millis(2));
+                }
+            });
+            self.uwsgi.signal(SIGHUP);
+            let mut all = self.workers.iter();
+            let left = all.all(|&pid| self.uwsgi.gone_within(pid, LEAVE_LIMIT));
+            gone.store(true, Ordering::Relaxed);
+            left.then(|| start.elapsed().as_secs_f64())
+        })
+        .ok_or_else(|| format!("the workers do not leave within {LEAVE_LIMIT:?}"))?;
+        let path = &self.workload.urls[0];
+        while let Err(error) = self.uwsgi.try_get(path) {
+            if start.elapsed() > START_LIMIT {
+                return Err(format!("no answer after the restart: {error}"));
+            }
+        }
+        Ok(Restart {
+            leaving,
+            dip: before - lowest.into_inner(),
+            first_answer: start.elapsed().as_secs_f64(),
+            hooks_ran: notes::hooks_ran(self.uwsgi.dir(), &self.workers),
+            hooks_due: notes::HOOKS_PER_WORKER * self.workers.len(),
+        })
+    }
+
+    /// uWSGI's log so far.
+    pub fn log(&self) -> String {
+        self.uwsgi.log()
+    }
+
+    /// All workers of the start are still there.
+    fn check(&self) -> Result<(), String> {
+        if self.workers.iter().all(|&pid| proc::alive(pid)) {
+            return Ok(());
+        }
+        Err(format!(
+            "a worker ended during the load; the log ends:\n{}",
+            tail(&self.log())
+        ))
+    }
+
+    fn point(&self, requests: u64) -> Point {
+        let rollups: Vec<proc::Rollup> =
+            self.workers.iter().map(|&pid| proc::rollup(pid)).collect();
+        let mean = |of: fn(&proc::Rollup) -> u64| {
+            rollups.iter().map(of).sum::<u64>() as f64 / rollups.len() as f64
+        };
+        Point {
+            requests,
+            shared: mean(proc::Rollup::shared),
+            private: mean(proc::Rollup::private),
+        }
+    }
+
+    fn sum<T: std::iter::Sum>(&self, of: fn(i32) -> T) -> T {
+        self.workers.iter().map(|&pid| of(pid)).sum()
+    }
+}
+
+/// Waits until ksmd has looked at every page twice: once to know it, once to merge it.
+fn await_merged() {
+    let scans = || -> u64 {
+        let text = fs::read_to_string("/sys/kernel/mm/ksm/full_scans");
+        text.ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(u64::MAX)
+    };
+    let (start, wanted) = (Instant::now(), scans().saturating_add(3));
+    while scans() < wanted && start.elapsed() < MERGE_LIMIT {
+        // The kernel tells nobody.
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The last lines of a log.
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    let last = lines.len().saturating_sub(12);
+    lines[last..]
+        .iter()
+        .map(|line| format!("    {line}\n"))
+        .collect()
+}

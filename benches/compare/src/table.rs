@@ -1,0 +1,202 @@
+//! The figures as tables: for the terminal, and as the report shows them.
+
+use comfy_table::{presets, CellAlignment, ContentArrangement, Row, Table, TableComponent};
+use serde::Serialize;
+
+use crate::{
+    figure::{self, About, Figure},
+    results::{Compared, Measured, Scale},
+};
+
+/// The figures of one kind, a row for each method.
+#[derive(Debug, Serialize)]
+pub struct Sheet {
+    /// What it is about.
+    pub title: &'static str,
+    /// One for each figure.
+    pub heads: Vec<String>,
+    /// By method.
+    pub rows: Vec<Line>,
+}
+
+/// One method.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    /// Its name.
+    pub method: &'static str,
+    /// What it does.
+    pub what: &'static str,
+    /// Why it has no figures, or fewer.
+    pub obstacle: Option<String>,
+    /// One for each figure, or none at all.
+    pub cells: Vec<Cell>,
+}
+
+/// One figure of one method.
+#[derive(Debug, Serialize)]
+pub struct Cell {
+    /// Over the rounds.
+    pub median: String,
+    /// Smallest and largest.
+    pub range: String,
+    /// Of stock's, if that is not zero.
+    pub ratio: Option<String>,
+}
+
+const SHEETS: [(About, &str); 3] = [
+    (About::Memory, "Memory, per worker where not said otherwise"),
+    (About::Serving, "Serving"),
+    (About::Restarting, "Restarting: seconds from SIGHUP"),
+];
+
+/// All tables of a workload.
+pub fn sheets(compared: &Compared) -> Vec<Sheet> {
+    let stock = compared.methods.first();
+    SHEETS
+        .iter()
+        .map(|&(about, title)| {
+            let figures: Vec<&Figure> = figure::ALL
+                .iter()
+                .filter(|one| one.about == about)
+                .collect();
+            let head = |figure: &&Figure| {
+                format!("{} {}", figure.title, figure.unit)
+                    .trim()
+                    .to_owned()
+            };
+            Sheet {
+                title,
+                heads: figures.iter().map(head).collect(),
+                rows: compared
+                    .methods
+                    .iter()
+                    .map(|method| line(method, stock, &figures))
+                    .collect(),
+            }
+        })
+        .collect()
+}
+
+fn line(measured: &Measured, stock: Option<&Measured>, figures: &[&Figure]) -> Line {
+    let cell = |figure: &&Figure| {
+        let spread = measured.figures.get(figure.key)?;
+        let digits = figure.digits;
+        let base = stock.and_then(|stock| stock.median(figure.key));
+        let base = base
+            .filter(|base| *base != 0.0 && stock.is_some_and(|one| one.method != measured.method));
+        Some(Cell {
+            median: format!("{:.digits$}", spread.median),
+            range: format!("{:.digits$}..{:.digits$}", spread.min, spread.max),
+            ratio: base.map(|base| format!("{:.2}", spread.median / base)),
+        })
+    };
+    Line {
+        method: measured.method,
+        what: measured.what,
+        obstacle: measured.obstacle.clone(),
+        cells: figures.iter().filter_map(cell).collect(),
+    }
+}
+
+/// Prints all tables of a workload.
+pub fn print(compared: &Compared) {
+    println!(
+        "\n{}: {} workers, {} requests; medians with min..max, x: of stock",
+        compared.title, compared.workers, compared.requests
+    );
+    for sheet in sheets(compared) {
+        println!("\n{}", sheet.title);
+        let mut table = Table::new();
+        table.set_header([String::new()].into_iter().chain(sheet.heads));
+        for line in sheet.rows {
+            let mut row = Row::from([line.method]);
+            for cell in line.cells {
+                let ratio = cell
+                    .ratio
+                    .map(|ratio| format!("  x{ratio}"))
+                    .unwrap_or_default();
+                row.add_cell(format!("{}{ratio}\n{}", cell.median, cell.range).into());
+            }
+            if let (Some(why), 1) = (&line.obstacle, row.cell_count()) {
+                let why = why.lines().next().unwrap_or_default();
+                row = Row::from([line.method.to_owned(), format!("skipped: {why}")]);
+            }
+            table.add_row(row);
+        }
+        show(table);
+    }
+    if let Some(verdict) = verdict(compared) {
+        println!("\n{verdict}\n");
+    }
+}
+
+/// Prints how PSS grows.
+pub fn print_scales(scales: &[Scale]) {
+    for scale in scales {
+        println!("\n{}, MB", scale.title);
+        let mut table = Table::new();
+        let longest = scale
+            .methods
+            .iter()
+            .max_by_key(|growth| growth.points.len());
+        let xs = longest.into_iter().flat_map(|growth| &growth.points);
+        let xs = xs.map(|(x, _)| format!("{x:.0} {}", scale.x));
+        let mut head: Vec<String> = [String::new()].into_iter().chain(xs).collect();
+        head.push(format!("one more of {}", scale.x));
+        table.set_header(head);
+        for growth in &scale.methods {
+            let mut row: Vec<String> = vec![growth.method.into()];
+            row.extend(growth.points.iter().map(|(_, pss)| format!("{pss:.0}")));
+            row.extend(growth.line.map(|line| format!("{:.2}", line.slope)));
+            table.add_row(row);
+        }
+        show(table);
+        for growth in &scale.methods {
+            if let Some(fits) = growth.fits {
+                println!(
+                    "{}: a host of {:.0} GB takes {fits} workers",
+                    growth.method, growth.host_gb
+                );
+            }
+        }
+    }
+}
+
+/// What the figures come to: the best that pycow can do, beside stock.
+pub fn verdict(compared: &Compared) -> Option<String> {
+    let pss = |measured: &Measured| measured.median("total_pss");
+    let stock = pss(compared.methods.first()?)?;
+    let pycow = compared
+        .methods
+        .iter()
+        .filter(|one| one.what.starts_with("pycow"));
+    let (best, least) = pycow
+        .filter_map(|one| Some((one, pss(one)?)))
+        .min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let ratio = least / stock;
+    Some(if ratio < 0.95 {
+        format!(
+            "With {} the master and {} workers take {least:.0} MB; stock takes {stock:.0} MB: {ratio:.2} of it.",
+            best.what, compared.workers
+        )
+    } else {
+        format!(
+            "pycow saves no memory here: {least:.0} MB with {}, {stock:.0} MB with stock.",
+            best.what
+        )
+    })
+}
+
+/// Prints it: a line under the head, figures to the right.
+fn show(mut table: Table) {
+    table
+        .load_preset(presets::NOTHING)
+        .set_style(TableComponent::HeaderLines, '-')
+        .set_content_arrangement(ContentArrangement::Disabled);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for line in table.lines() {
+        println!("{}", line.trim_end());
+    }
+}

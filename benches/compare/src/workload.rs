@@ -1,0 +1,273 @@
+//! An application and the requests that it gets: the bundled ones, and the user's own.
+
+use std::{
+    fs,
+    path::{absolute, Path, PathBuf},
+};
+
+use pycow_testkit::{Host, Uwsgi};
+
+use crate::{
+    ini::{self, Application},
+    method::Method,
+    notes, paths,
+};
+
+const WRAPPER: &str = include_str!("wrapper.py");
+
+/// An application and the requests that it gets.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// A word, for file names.
+    pub name: String,
+    /// A line, for people.
+    pub title: String,
+    /// The paths that are requested, in turn.
+    pub urls: Vec<String>,
+    /// Workers.
+    pub workers: usize,
+    /// Keys of the user's ini that are not used.
+    pub left_out: Vec<String>,
+    /// Only stock and pycow are compared.
+    pub short: bool,
+    lines: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
+    application: Application,
+    callable: Option<String>,
+    mount: Option<String>,
+}
+
+/// The bundled application with a catalogue of so many products, and such requests.
+struct Bundled {
+    name: &'static str,
+    title: &'static str,
+    /// `{}` is a customer's number.
+    path: &'static str,
+    products: usize,
+    line: Option<(&'static str, &'static str)>,
+    short: bool,
+}
+
+/// The size of the bundled catalogue.
+pub const PRODUCTS: usize = 60_000;
+
+/// The bundled workload that reads all of its catalogue.
+pub const WHOLE: &str = "whole";
+
+const BUNDLED: [Bundled; 5] = [
+    Bundled {
+        name: WHOLE,
+        title: "requests over the whole heap",
+        path: "/offers/{}",
+        products: PRODUCTS,
+        line: None,
+        short: false,
+    },
+    Bundled {
+        name: "hot",
+        title: "requests over a hot tenth of the heap",
+        path: "/offers/{}/popular",
+        products: PRODUCTS,
+        line: None,
+        short: false,
+    },
+    Bundled {
+        name: "tiny",
+        title: "a tiny application",
+        path: "/offers/{}",
+        products: 200,
+        line: None,
+        short: true,
+    },
+    Bundled {
+        name: "rewrite",
+        title: "requests that rewrite what they read",
+        path: "/reprice/{}",
+        products: PRODUCTS,
+        line: None,
+        short: true,
+    },
+    Bundled {
+        name: "lazy",
+        title: "the whole heap, with lazy-apps",
+        path: "/offers/{}",
+        products: PRODUCTS,
+        line: Some(("lazy-apps", "true")),
+        short: true,
+    },
+];
+
+/// The names of the bundled workloads.
+pub fn bundled_names() -> Vec<&'static str> {
+    BUNDLED.iter().map(|bundled| bundled.name).collect()
+}
+
+/// The bundled workload of that name, with so many workers.
+pub fn bundled(name: &str, workers: usize) -> Option<Workload> {
+    let bundled = BUNDLED.iter().find(|bundled| bundled.name == name)?;
+    let workload = Workload {
+        name: bundled.name.into(),
+        title: bundled.title.into(),
+        // A thousand customers more than requests in the longest run would not differ.
+        urls: (0..50_000)
+            .map(|customer| bundled.path.replace("{}", &customer.to_string()))
+            .collect(),
+        workers,
+        left_out: Vec::new(),
+        short: bundled.short,
+        lines: [paths::shop(), paths::django()]
+            .map(|path| ("pythonpath".into(), path.display().to_string()))
+            .into(),
+        environment: Vec::new(),
+        application: Application::Module("shop.wsgi".into()),
+        callable: None,
+        mount: None,
+    };
+    let mut workload = workload.with_products(bundled.products);
+    let line = bundled.line.map(|(key, value)| (key.into(), value.into()));
+    workload.lines.extend(line);
+    Some(workload)
+}
+
+/// The application in a WSGI file.
+///
+/// Its folder, and the first folder above it that is no package, are on the path: a Django project
+/// is imported from there.
+///
+/// # Errors
+/// If there is no such file.
+pub fn wsgi(file: &Path, urls: Vec<String>, workers: usize) -> Result<Workload, String> {
+    let file = existing(file)?;
+    let folder = ini::folder(&file);
+    let root = folder
+        .ancestors()
+        .find(|folder| !folder.join("__init__.py").exists())
+        .unwrap_or(folder);
+    let line = |key: &str, path: &Path| (key.to_owned(), path.display().to_string());
+    Ok(Workload {
+        name: "application".into(),
+        title: file.display().to_string(),
+        urls,
+        workers,
+        left_out: Vec::new(),
+        short: false,
+        lines: vec![
+            line("chdir", root),
+            line("pythonpath", folder),
+            line("pythonpath", root),
+        ],
+        environment: Vec::new(),
+        application: Application::File(file.display().to_string()),
+        callable: None,
+        mount: None,
+    })
+}
+
+/// The application of a `uwsgi.ini`.
+///
+/// # Errors
+/// If the file cannot be used; see `ini::read`.
+pub fn ini(
+    file: &Path,
+    host: &Host,
+    urls: Vec<String>,
+    workers: Option<usize>,
+) -> Result<Workload, String> {
+    let file = existing(file)?;
+    let ini = ini::read(&file, host)?;
+    let mut lines = ini.lines;
+    if !lines.iter().any(|(key, _)| key == "chdir") {
+        let folder = ini::folder(&file).display().to_string();
+        lines.push(("chdir".into(), folder));
+    }
+    Ok(Workload {
+        name: "application".into(),
+        title: file.display().to_string(),
+        urls,
+        workers: workers.or(ini.workers).unwrap_or(1),
+        left_out: ini.left_out,
+        short: false,
+        lines,
+        environment: Vec::new(),
+        application: ini.application,
+        callable: ini.callable,
+        mount: ini.mount,
+    })
+}
+
+/// The path itself, absolute, if there is a file.
+///
+/// # Errors
+/// If there is none.
+pub fn existing(file: &Path) -> Result<PathBuf, String> {
+    if !file.is_file() {
+        return Err(format!("{}: no such file", file.display()));
+    }
+    absolute(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+impl Workload {
+    /// With a catalogue of another size; only the bundled application has one.
+    pub fn with_products(mut self, products: usize) -> Self {
+        self.environment = vec![("PRODUCTS".into(), products.to_string())];
+        self
+    }
+
+    /// A uWSGI that will run it by that method.
+    pub fn uwsgi(&self, host: &Host, method: Method, workers: usize) -> Uwsgi {
+        let uwsgi = notes::prepare(Uwsgi::on(host).file("pycow_bench.py", WRAPPER));
+        // Replaces the default of that name, which the user's own would drop.
+        let home = uwsgi.dir().display().to_string();
+        let wrapper = "pycow_bench:application";
+        let uwsgi = match &self.mount {
+            Some(place) => uwsgi.set("mount", format!("{place}={wrapper}")),
+            None => uwsgi.set("module", wrapper),
+        };
+        let uwsgi = uwsgi
+            .set("pythonpath", home)
+            .set("processes", workers)
+            .flag("disable-logging");
+        let uwsgi = match &self.application {
+            Application::Module(name) => uwsgi.env("PYCOW_BENCH_MODULE", name.as_str()),
+            Application::File(path) => uwsgi.env("PYCOW_BENCH_FILE", path.as_str()),
+        };
+        let uwsgi = match &self.callable {
+            Some(name) => uwsgi.env("PYCOW_BENCH_CALLABLE", name.as_str()),
+            None => uwsgi,
+        };
+        let uwsgi = self
+            .lines
+            .iter()
+            .fold(uwsgi, |uwsgi, (key, value)| uwsgi.set(key, value));
+        let environment = self.environment.iter();
+        let uwsgi = environment.fold(uwsgi, |uwsgi, (key, value)| uwsgi.env(key, value.as_str()));
+        method.apply(uwsgi, host)
+    }
+}
+
+/// The paths in a file, one a line; blank lines and those with `#` are passed over.
+///
+/// # Errors
+/// If the file cannot be read, has no path, or has something else.
+pub fn urls(file: &Path) -> Result<Vec<String>, String> {
+    let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut paths = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if !line.starts_with('/') || line.contains(char::is_whitespace) {
+            return Err(format!(
+                "{}, line {}: {line:?} is no path: it begins with / and has no blanks",
+                file.display(),
+                number + 1
+            ));
+        }
+        paths.push(line.to_owned());
+    }
+    if paths.is_empty() {
+        return Err(format!("{}: no path in it", file.display()));
+    }
+    Ok(paths)
+}

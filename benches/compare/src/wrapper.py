@@ -1,0 +1,96 @@
+"""Stands before an application that is compared: loads it as uWSGI would, plays the methods that belong
+into an application, and takes notes that only Python can take. The application itself is not touched.
+
+The environment tells what to do. PYCOW_BENCH_MODULE: `module[:callable]`, or PYCOW_BENCH_FILE: a file.
+PYCOW_BENCH_CALLABLE: its callable, where the name does not say. PYCOW_BENCH_METHOD: bootstrap, recipe, cinderx, or nothing.
+PYCOW_BENCH_NOTES: a folder with two files: `collections`, for every process its number and nanoseconds of
+garbage collections, and `hooks`, one line for every exit hook that ran.
+"""
+
+import atexit
+import gc
+import importlib.machinery
+import importlib.util
+import mmap
+import os
+import struct
+import sys
+import time
+
+import uwsgi
+
+NOTES = os.environ["PYCOW_BENCH_NOTES"]
+METHOD = os.environ.get("PYCOW_BENCH_METHOD")
+SLOT = struct.Struct("=qq")
+
+with open(os.path.join(NOTES, "collections"), "r+b") as file:
+    # Shared with the workers: each has the slot of its number, the master that of 0.
+    collections = mmap.mmap(file.fileno(), 0)
+began = 0
+
+
+def note_collection(phase, info):
+    global began
+    if phase == "start":
+        began = time.perf_counter_ns()
+        return
+    offset = uwsgi.worker_id() * SLOT.size
+    if offset + SLOT.size > len(collections):
+        return
+    number, spent = SLOT.unpack_from(collections, offset)
+    SLOT.pack_into(collections, offset, number + 1, spent + time.perf_counter_ns() - began)
+
+
+def note_hook(name):
+    descriptor = os.open(os.path.join(NOTES, "hooks"), os.O_WRONLY | os.O_APPEND)
+    os.write(descriptor, b"%s %d\n" % (name, os.getpid()))
+    os.close(descriptor)
+
+
+def load():
+    """The application that uWSGI would have found under that `module` or `wsgi-file`."""
+    name = os.environ.get("PYCOW_BENCH_CALLABLE") or "application"
+    path = os.environ.get("PYCOW_BENCH_FILE")
+    if path:
+        # The name that uWSGI gives such a module.
+        module_name = "uwsgi_file_" + path.replace("/", "_").replace(".", "_")
+        loader = importlib.machinery.SourceFileLoader(module_name, path)
+        module = importlib.util.module_from_spec(importlib.util.spec_from_loader(module_name, loader))
+        sys.modules[module_name] = module
+        loader.exec_module(module)
+    else:
+        module_name, _, own = os.environ["PYCOW_BENCH_MODULE"].partition(":")
+        name = own or name
+        module = importlib.import_module(module_name)
+    if name.endswith("()"):
+        return getattr(module, name[:-2])()
+    return getattr(module, name)
+
+
+if METHOD == "bootstrap":
+    gc.set_threshold(0)
+    # Registered first, so it runs last.
+    atexit.register(os._exit, 0)
+gc.callbacks.append(note_collection)
+atexit.register(note_hook, b"atexit")
+
+application = load()
+
+applications_hook = getattr(uwsgi, "atexit", None)
+
+
+def leaving():
+    note_hook(b"uwsgi.atexit")
+    if applications_hook:
+        applications_hook()
+
+
+uwsgi.atexit = leaving
+
+if METHOD == "recipe":
+    gc.collect()
+    gc.freeze()
+elif METHOD == "cinderx":
+    import cinderx
+
+    cinderx.immortalize_heap()
