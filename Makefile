@@ -6,7 +6,7 @@ libclang = $(shell ls -d .hosts/libclang/lib/python3.*/site-packages/clang/nativ
 cargo = $(addprefix LIBCLANG_PATH=,$(libclang)) cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test lint demo bench matrix
+.PHONY: help setup tools build test lint demo bench costs matrix
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
@@ -34,9 +34,16 @@ demo: ## a Django application with and without pycow, side by side
 	$(cargo) build --release
 	$(cargo) bench --bench demo
 
-bench: build ## the figures of the README
+# What `make bench` takes: each is an option of the program that does the work.
+bench_options = APP INI URLS REQUESTS WORKERS UWSGI OUT HOST_GB ROUNDS METHODS WORKLOADS SCALE
+option = --$(subst _,-,$(shell echo $1 | tr A-Z a-z))
+
+bench: build ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
 	tests/support/setup --bench
-	$(cargo) bench --bench heap --bench immortal --bench leave --bench overhead --bench sampling --bench picture
+	$(cargo) run --quiet --release --package pycow-bench -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name)) '$($(name))'))
+
+costs: setup build ## what pycow itself costs: the immortal walk, a request, a sample
+	$(cargo) bench --bench immortal --bench overhead --bench sampling
 
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tests/support/setup --all

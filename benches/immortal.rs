@@ -1,76 +1,31 @@
-//! The immortal heap in figures: what each further worker costs, what the walk costs, and a soak.
+//! The immortal heap in figures: what the walk costs, and a soak.
 
 mod common;
 
 use std::{fs, time::Instant};
 
-use common::{
-    megabytes, pythons, say_where, step,
-    table::Table,
-    workload::{self, Method, Size},
-};
-use pycow_testkit::{load, Host, Instance};
+use common::{pythons, say_where, step};
+use pycow_testkit::{load, Host, Instance, Uwsgi};
 
-const SIZE: Size = Size {
-    workers: 4,
-    objects: 250_000,
-    requests: 8_000,
-    part: 1,
-};
+/// The application, see there.
+const APP: &str = include_str!("workload/app.py");
 const SOAK: usize = 200_000;
+const SOAK_WORKERS: usize = 4;
 
 fn main() {
     let start = Instant::now();
     for host in pythons("3.12,3.13,3.14") {
         say_where(&host);
-        curve(&host, start);
         walk(&host, start);
         soak(&host, start);
     }
 }
 
-/// Total PSS over the number of workers.
-fn curve(host: &Host, start: Instant) {
-    const WORKERS: [usize; 4] = [2, 4, 8, 16];
-    let mut table = Table::new(&[
-        "total PSS, MB",
-        "2 workers",
-        "4",
-        "8",
-        "16",
-        "each further worker",
-    ]);
-    for method in [workload::STOCK, workload::FREEZE, workload::IMMORTAL] {
-        let pss = WORKERS.map(|workers| {
-            step(start, &format!("{} with {workers} workers", method.name));
-            let requests = 1_500 * workers;
-            let size = Size {
-                workers,
-                requests,
-                ..SIZE
-            };
-            workload::measure(host, method, size).total_pss
-        });
-        let mut row = vec![method.name.to_owned()];
-        row.extend(pss.map(megabytes));
-        row.push(megabytes((pss[3] - pss[0]) / 14));
-        table.row(&row);
-    }
-    table.print();
-}
-
 /// Nanoseconds and bytes for an object, on a heap of 1,000,000 records.
 fn walk(host: &Host, start: Instant) {
     step(start, "the walk over 1,000,000 records");
-    let run = |method: Method| {
-        let size = Size {
-            objects: 1_000_000,
-            workers: 1,
-            ..SIZE
-        };
-        workload::start(host, method, size)
-    };
-    let (frozen, immortal) = (run(workload::FREEZE), run(workload::IMMORTAL));
+    let run = |gc| preloaded(host, gc, 1_000_000, 1);
+    let (frozen, immortal) = (run("freeze"), run("immortal"));
     let line = immortal.await_log(" objects immortal; left mortal: ");
     let number = |before: &str| -> f64 {
         let end = line.find(before).expect(before);
@@ -95,6 +50,18 @@ fn walk(host: &Host, start: Instant) {
     );
 }
 
+/// A uWSGI with so many records, its workers ready.
+fn preloaded(host: &Host, gc: &str, records: usize, workers: usize) -> Instance {
+    Uwsgi::on(host)
+        .app(APP)
+        .with_pycow()
+        .set("pycow-gc", gc)
+        .set("processes", workers)
+        .flag("disable-logging")
+        .env("OBJECTS", records.to_string())
+        .start()
+}
+
 /// A figure of /proc/PID/status, in bytes.
 fn status(pid: i32, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -113,7 +80,7 @@ fn status(pid: i32, name: &str) -> u64 {
 /// After many requests the counts of preloaded objects are what they were, in every worker.
 fn soak(host: &Host, start: Instant) {
     step(start, &format!("a soak of {SOAK} requests"));
-    let uwsgi = workload::start(host, workload::IMMORTAL, SIZE);
+    let uwsgi = preloaded(host, "immortal", 250_000, SOAK_WORKERS);
     let counts = || {
         let mut all: Vec<String> = (0..32).map(|_| uwsgi.get("/counts").body).collect();
         all.sort_unstable();
@@ -121,7 +88,7 @@ fn soak(host: &Host, start: Instant) {
         all
     };
     let before = counts();
-    let report = load::run(uwsgi.port(), |i| format!("/?{i}"), SOAK, SIZE.workers);
+    let report = load::run(uwsgi.port(), |i| format!("/?{i}"), SOAK, SOAK_WORKERS);
     let after = counts();
     let same = if before == after && before.len() == 1 {
         "are bit for bit"

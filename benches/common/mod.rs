@@ -4,7 +4,6 @@
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
 pub mod table;
-pub mod workload;
 
 use std::{env, fs, thread, time::Instant};
 

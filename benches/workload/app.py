@@ -1,21 +1,17 @@
 """The benchmarks' application: OBJECTS records of some 780 bytes, loaded with the module.
 
-A request reads 200 of them, chosen at random from the first 1/PART of the heap, leaves 50 reference
-cycles, and puts 100 entries into a cache that forgets the oldest: what lives for some requests makes
-a full collection fall due, as it does in any worker that runs for long. The query string is the seed,
-so that every method serves the same requests. INSIDE says what the application itself does about the
-collector.
+A request reads 200 of them, chosen at random, leaves 50 reference cycles, and puts 100 entries into a cache
+that forgets the oldest: what lives for some requests makes a full collection fall due, as it does in any
+worker that runs for long. The query string is the seed, so that every run serves the same requests.
 """
 
 import ctypes
-import gc
 import hashlib
 import os
 import random
 from collections import deque
 
 OBJECTS = int(os.environ["OBJECTS"])
-HOT = max(OBJECTS // int(os.environ.get("PART", "1")), 1)
 
 
 class Record:
@@ -55,25 +51,10 @@ def application(environ, start_response):
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [counts()]
     choose = random.Random(int(environ["QUERY_STRING"] or 0))
-    total = sum(read(HEAP[choose.randrange(HOT)]) for _ in range(200))
+    total = sum(read(HEAP[choose.randrange(OBJECTS)]) for _ in range(200))
     for _ in range(50):
         cycle = []
         cycle.append(cycle)
     CACHE.extend([total] for _ in range(100))
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"%d" % total]
-
-
-INSIDE = os.environ.get("INSIDE")
-if INSIDE == "bootstrap":
-    import atexit
-
-    gc.set_threshold(0)
-    atexit.register(os._exit, 0)
-elif INSIDE == "recipe":
-    gc.collect()
-    gc.freeze()
-elif INSIDE == "cinderx":
-    import cinderx
-
-    cinderx.immortalize_heap()

@@ -32,10 +32,20 @@ use results::{Machine, Results};
 use workload::Workload;
 
 fn main() -> ExitCode {
-    match compare_all(&Args::parse()) {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(asked) if !asked.use_stderr() => asked.exit(),
+        Err(error) => {
+            // Without clap's hints: they name options where `make bench` has variables.
+            let text = error.to_string();
+            eprintln!("{}", text.lines().next().unwrap_or_default());
+            return ExitCode::FAILURE;
+        }
+    };
+    match compare_all(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

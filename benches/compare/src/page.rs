@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     plot::Plot,
-    results::{Results, Scale},
+    results::Results,
     table::{self, Sheet},
 };
 
@@ -27,8 +27,10 @@ struct Section<'a> {
 /// A scale as the page shows it.
 #[derive(Serialize)]
 struct Growing<'a> {
-    #[serde(flatten)]
-    scale: &'a Scale,
+    title: &'a str,
+    heads: [&'static str; 6],
+    rows: Vec<[String; 6]>,
+    words: Vec<String>,
     plots: Vec<&'a str>,
 }
 
@@ -56,8 +58,11 @@ pub fn render(results: &Results, plots: &[Plot]) -> Result<String, String> {
         plots: plots_of(&compared.name),
     });
     let scales = results.scales.iter().map(|scale| Growing {
-        scale,
-        plots: plots_of(scale.name),
+        title: &scale.title,
+        heads: table::GROWTH_HEADS,
+        rows: table::growth_rows(scale),
+        words: table::growth_words(scale),
+        plots: plots_of(scale.over.name()),
     });
     let mut environment = Environment::new();
     // The name's ending has the values escaped.

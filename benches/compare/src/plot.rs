@@ -11,7 +11,7 @@ use plotters::{
 use crate::{
     figure::{self, Figure},
     method,
-    results::{Compared, Results, Scale},
+    results::{Compared, Grown, Results, Scale},
     stats::Spread,
 };
 
@@ -88,8 +88,28 @@ pub fn all(results: &Results) -> Result<Vec<Plot>, String> {
         }
     }
     for scale in &results.scales {
-        let name = format!("scale-{}", scale.name);
-        add(name, scale.name, (760, 400), &|area| growth(area, scale))?;
+        let place = scale.over.name();
+        add(format!("scale-{place}"), place, (560, 400), &|area| {
+            let fitted = Drawing {
+                what: "total PSS, MB",
+                of: |point| point.total_pss,
+                fitted: true,
+            };
+            growth(area, scale, &fitted)
+        })?;
+        add(
+            format!("scale-{place}-leaving"),
+            place,
+            (560, 400),
+            &|area| {
+                let plain = Drawing {
+                    what: "seconds until all workers are gone",
+                    of: |point| point.leaving,
+                    fitted: false,
+                };
+                growth(area, scale, &plain)
+            },
+        )?;
     }
     Ok(plots)
 }
@@ -197,13 +217,22 @@ fn bars(area: &Area, compared: &Compared, figure: &Figure) -> Drawn {
     Ok(())
 }
 
-/// Total PSS over x, and the fitted line.
-fn growth(area: &Area, scale: &Scale) -> Drawn {
+/// What of a growth is drawn.
+struct Drawing {
+    what: &'static str,
+    of: fn(&Grown) -> f64,
+    /// The line is the fitted one, not one from point to point.
+    fitted: bool,
+}
+
+/// Something over what grows.
+fn growth(area: &Area, scale: &Scale, drawing: &Drawing) -> Drawn {
+    let x = |point: &Grown| scale.over.of(point);
     let points = || scale.methods.iter().flat_map(|growth| &growth.points);
-    let furthest = points().map(|point| point.0).fold(1.0, f64::max);
-    let highest = points().map(|point| point.1).fold(1.0, f64::max);
+    let furthest = points().map(x).fold(1.0, f64::max);
+    let highest = points().map(drawing.of).fold(1e-3, f64::max);
     let mut chart = ChartBuilder::on(area)
-        .caption(&scale.title, ("sans-serif", 19))
+        .caption(drawing.what, ("sans-serif", 19))
         .margin(12)
         .x_label_area_size(42)
         .y_label_area_size(60)
@@ -211,8 +240,7 @@ fn growth(area: &Area, scale: &Scale) -> Drawn {
     chart
         .configure_mesh()
         .light_line_style(WHITE)
-        .x_desc(scale.x)
-        .y_desc("total PSS, MB")
+        .x_desc(scale.over.unit())
         .x_label_formatter(&|x| format!("{x:.0}"))
         .draw()?;
     for growth in scale
@@ -221,14 +249,16 @@ fn growth(area: &Area, scale: &Scale) -> Drawn {
         .filter(|growth| !growth.points.is_empty())
     {
         let color = color(growth.method);
-        if let Some(line) = growth.line {
-            let ends = [0.0, furthest].map(|x| (x, (line.base + line.slope * x).max(0.0)));
-            chart.draw_series(LineSeries::new(ends, color.mix(0.6)))?;
-        }
-        let dots = growth
-            .points
-            .iter()
-            .map(|point| Circle::new(*point, 4, color.filled()));
+        let at = |point: &Grown| (x(point), (drawing.of)(point));
+        let line: Vec<(f64, f64)> = match growth.line.filter(|_| drawing.fitted) {
+            Some(line) => [0.0, furthest]
+                .map(|x| (x, (line.base + line.slope * x).max(0.0)))
+                .into(),
+            None => growth.points.iter().map(at).collect(),
+        };
+        chart.draw_series(LineSeries::new(line, color.mix(0.6)))?;
+        let dots = growth.points.iter();
+        let dots = dots.map(|point| Circle::new(at(point), 4, color.filled()));
         chart
             .draw_series(dots)?
             .label(growth.method)

@@ -73,34 +73,91 @@ pub struct Measured {
     pub rounds: Vec<Round>,
 }
 
-/// How total PSS grows with something.
+/// What happens as something grows.
 #[derive(Debug, Serialize)]
 pub struct Scale {
-    /// `workers` or `heap`.
-    pub name: &'static str,
+    /// What grows.
+    pub over: Over,
     /// A line, for people.
     pub title: String,
-    /// What x is.
-    pub x: &'static str,
     /// By method.
     pub methods: Vec<Growth>,
 }
 
-/// How total PSS grows by one method.
+/// What grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Over {
+    /// The number of workers.
+    Workers,
+    /// What is preloaded.
+    Heap,
+}
+
+/// What happens by one method.
 #[derive(Debug, Serialize)]
 pub struct Growth {
     /// The method.
     pub method: &'static str,
-    /// x, and total PSS in megabytes.
-    pub points: Vec<(f64, f64)>,
-    /// The line through them.
+    /// In their order.
+    pub points: Vec<Grown>,
+    /// Total PSS as a line, megabytes over workers or over megabytes preloaded.
     pub line: Option<Line>,
-    /// How many workers a host of `host_gb` takes, where x is workers.
+    /// How many workers a host of `host_gb` takes, where workers grow.
     pub fits: Option<u64>,
     /// Gigabytes.
     pub host_gb: f64,
     /// Why points are missing.
     pub obstacle: Option<String>,
+}
+
+/// One size.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Grown {
+    /// Their number.
+    pub workers: usize,
+    /// Megabytes preloaded: shared by every worker at its start.
+    pub heap: f64,
+    /// Megabytes, master and workers after the load.
+    pub total_pss: f64,
+    /// Seconds until all workers were gone.
+    pub leaving: f64,
+    /// Megabytes by which the available memory fell until then.
+    pub dip: f64,
+}
+
+impl Over {
+    /// A word, for file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Workers => "workers",
+            Self::Heap => "heap",
+        }
+    }
+
+    /// The unit of what grows.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Workers => "workers",
+            Self::Heap => "MB preloaded",
+        }
+    }
+
+    /// What the slope of the line is the cost of.
+    pub fn one_more(self) -> &'static str {
+        match self {
+            Self::Workers => "one more worker",
+            Self::Heap => "one more MB preloaded",
+        }
+    }
+
+    /// The size of a point.
+    pub fn of(self, point: &Grown) -> f64 {
+        match self {
+            Self::Workers => point.workers as f64,
+            Self::Heap => point.heap,
+        }
+    }
 }
 
 impl fmt::Display for Machine {

@@ -78,6 +78,17 @@ pub struct Restart {
     pub hooks_due: usize,
 }
 
+/// How the workers left.
+#[derive(Clone, Copy, Debug)]
+pub struct Left {
+    /// When they were told to.
+    start: Instant,
+    /// From then until the last was gone.
+    pub seconds: f64,
+    /// Bytes by which the available memory fell meanwhile.
+    pub dip: u64,
+}
+
 /// A uWSGI that serves a workload.
 pub struct Running<'a> {
     uwsgi: Instance,
@@ -184,13 +195,34 @@ impl Running<'_> {
     /// # Errors
     /// If it does not come back.
     pub fn restart(self) -> Result<Restart, String> {
+        let left = self.leave()?;
+        let path = &self.workload.urls[0];
+        while let Err(error) = self.uwsgi.try_get(path) {
+            if left.start.elapsed() > START_LIMIT {
+                return Err(format!("no answer after the restart: {error}"));
+            }
+        }
+        Ok(Restart {
+            leaving: left.seconds,
+            dip: left.dip,
+            first_answer: left.start.elapsed().as_secs_f64(),
+            hooks_ran: notes::hooks_ran(self.uwsgi.dir(), &self.workers),
+            hooks_due: notes::HOOKS_PER_WORKER * self.workers.len(),
+        })
+    }
+
+    /// Has the workers leave by SIGHUP to the master.
+    ///
+    /// # Errors
+    /// If they stay.
+    pub fn leave(&self) -> Result<Left, String> {
         // uWSGI runs no hooks in a worker that is told to leave while it waits for a request on a connection
         // that the load has just given up.
         self.workers.iter().for_each(|&pid| proc::await_idle(pid));
         let before = proc::mem_available();
         let (lowest, gone) = (AtomicU64::new(before), AtomicBool::new(false));
         let start = Instant::now();
-        let leaving = thread::scope(|scope| {
+        thread::scope(|scope| {
             scope.spawn(|| {
                 while !gone.load(Ordering::Relaxed) {
                     lowest.fetch_min(proc::mem_available(), Ordering::Relaxed);
@@ -202,22 +234,15 @@ impl Running<'_> {
             let mut all = self.workers.iter();
             let left = all.all(|&pid| self.uwsgi.gone_within(pid, LEAVE_LIMIT));
             gone.store(true, Ordering::Relaxed);
-            left.then(|| start.elapsed().as_secs_f64())
+            let seconds = start.elapsed().as_secs_f64();
+            let dip = before - lowest.load(Ordering::Relaxed);
+            left.then_some(Left {
+                start,
+                seconds,
+                dip,
+            })
         })
-        .ok_or_else(|| format!("the workers do not leave within {LEAVE_LIMIT:?}"))?;
-        let path = &self.workload.urls[0];
-        while let Err(error) = self.uwsgi.try_get(path) {
-            if start.elapsed() > START_LIMIT {
-                return Err(format!("no answer after the restart: {error}"));
-            }
-        }
-        Ok(Restart {
-            leaving,
-            dip: before - lowest.into_inner(),
-            first_answer: start.elapsed().as_secs_f64(),
-            hooks_ran: notes::hooks_ran(self.uwsgi.dir(), &self.workers),
-            hooks_due: notes::HOOKS_PER_WORKER * self.workers.len(),
-        })
+        .ok_or_else(|| format!("the workers do not leave within {LEAVE_LIMIT:?}"))
     }
 
     /// uWSGI's log so far.

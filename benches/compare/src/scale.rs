@@ -8,7 +8,7 @@ use crate::{
     figure::megabytes,
     method::Method,
     progress::Progress,
-    results::{Growth, Scale},
+    results::{Grown, Growth, Over, Scale},
     run,
     stats::Line,
     workload::{self, Workload},
@@ -17,10 +17,10 @@ use crate::{
 const METHODS: [&str; 3] = ["stock", "freeze", "immortal"];
 
 /// Catalogues of some 50 MB to 1 GB.
-const CATALOGUES: [usize; 4] = [15_000, 60_000, 150_000, 320_000];
+const CATALOGUES: [usize; 4] = [15_000, 60_000, 180_000, 420_000];
 
-/// One point that is to be measured.
-struct Point {
+/// One size that is to be measured.
+struct Size {
     workload: Workload,
     workers: usize,
     requests: usize,
@@ -33,52 +33,52 @@ pub fn scales(workload: &Workload, host: &Host, args: &Args, progress: &Progress
         return Vec::new();
     }
     let each = args.requests.div_ceil(workload.workers);
-    let workers = numbers.iter().map(|&workers| Point {
+    let workers = numbers.iter().map(|&workers| Size {
         workload: workload.clone(),
         workers,
         // As many for every worker as in the comparison.
         requests: each * workers,
     });
     let mut scales = vec![Scale {
-        name: "workers",
-        title: format!("{}: total PSS over workers", workload.title),
-        x: "workers",
-        methods: grow(workers.collect(), host, args, progress, true),
+        over: Over::Workers,
+        title: format!("{}: how it grows with workers", workload.title),
+        methods: grow(Over::Workers, workers.collect(), host, args, progress),
     }];
     if workload.name == workload::WHOLE {
-        let heaps = CATALOGUES.map(|products| Point {
+        let heaps = CATALOGUES.map(|products| Size {
             workload: workload.clone().with_products(products),
             workers: workload.workers,
             // A quarter of the requests reads every product, too.
             requests: (args.requests / 4 * products).div_ceil(workload::PRODUCTS),
         });
         scales.push(Scale {
-            name: "heap",
-            title: format!("{}: total PSS over the preloaded heap", workload.title),
-            x: "MB preloaded",
-            methods: grow(heaps.into(), host, args, progress, false),
+            over: Over::Heap,
+            title: format!("{}: how it grows with the heap", workload.title),
+            methods: grow(Over::Heap, heaps.into(), host, args, progress),
         });
     }
     scales
 }
 
+/// Measures every size by every method, the methods in turns.
 fn grow(
-    points: Vec<Point>,
+    over: Over,
+    sizes: Vec<Size>,
     host: &Host,
     args: &Args,
     progress: &Progress,
-    over_workers: bool,
 ) -> Vec<Growth> {
-    let all = points.first().map(|point| &point.workload);
-    let methods = all
-        .into_iter()
-        .flat_map(|workload| compare::chosen(workload, args));
-    let memory = proc::mem_total() as f64 / 1_073_741_824.0;
-    let host_gb = args.host_gb.unwrap_or(memory);
+    let Some(first) = sizes.first() else {
+        return Vec::new();
+    };
+    let host_gb = args
+        .host_gb
+        .unwrap_or_else(|| megabytes(proc::mem_total() as f64) / 1024.0);
+    let methods = compare::chosen(&first.workload, args);
     let methods = methods.filter(|method| METHODS.contains(&method.name));
-    methods
+    let mut all: Vec<(Method, Growth)> = methods
         .map(|method| {
-            let mut growth = Growth {
+            let growth = Growth {
                 method: method.name,
                 points: Vec::new(),
                 line: None,
@@ -86,54 +86,73 @@ fn grow(
                 host_gb,
                 obstacle: method.obstacle(host),
             };
-            for point in &points {
-                if growth.obstacle.is_some() {
-                    break;
+            (method, growth)
+        })
+        .collect();
+    for size in &sizes {
+        let possible = all.iter_mut().filter(|(_, one)| one.obstacle.is_none());
+        for (method, growth) in possible {
+            let place = format!("scale: {}", method.name);
+            match measure(size, host, *method, growth.points.last()) {
+                Ok(point) => {
+                    progress.say(&format!("{place}: {}", in_short(&point)));
+                    growth.points.push(point);
                 }
-                match measure(point, host, method, growth.points.last().copied()) {
-                    Ok((heap, pss)) => {
-                        let x = if over_workers {
-                            point.workers as f64
-                        } else {
-                            heap
-                        };
-                        progress.say(&format!(
-                            "scale: {}: {} workers with {heap:.0} MB: PSS {pss:.0} MB",
-                            method.name, point.workers
-                        ));
-                        growth.points.push((x, pss));
-                    }
-                    Err(why) => {
-                        progress.say(&format!("scale: {}: {why}", method.name));
-                        growth.obstacle = Some(why);
-                    }
+                Err(why) => {
+                    progress.say(&format!("{place}: {why}"));
+                    growth.obstacle = Some(why);
                 }
             }
-            growth.line = Line::through(&growth.points);
-            let line = growth.line.filter(|_| over_workers);
-            growth.fits = line.and_then(|line| line.fits(host_gb * 1024.0));
-            growth
-        })
-        .collect()
+        }
+    }
+    let fitted = all.into_iter().map(|(_, mut growth)| {
+        let points = growth.points.iter();
+        let points: Vec<_> = points
+            .map(|point| (over.of(point), point.total_pss))
+            .collect();
+        growth.line = Line::through(&points);
+        let line = growth.line.filter(|_| over == Over::Workers);
+        growth.fits = line.and_then(|line| line.fits(host_gb * 1024.0));
+        growth
+    });
+    fitted.collect()
 }
 
-/// Megabytes preloaded, and total PSS in megabytes.
 fn measure(
-    point: &Point,
+    size: &Size,
     host: &Host,
     method: Method,
-    last: Option<(f64, f64)>,
-) -> Result<(f64, f64), String> {
-    // No point is more than four times the one before it.
-    let wanted = last.map_or(0.0, |(_, pss)| pss * 4.0);
+    last: Option<&Grown>,
+) -> Result<Grown, String> {
+    // No size is more than four times the one before it.
+    let wanted = last.map_or(0.0, |last| last.total_pss * 4.0);
     let available = megabytes(proc::mem_available() as f64);
     if wanted > available {
         return Err(format!(
             "{available:.0} MB available may not be enough for more"
         ));
     }
-    let running = run::start(&point.workload, host, method, point.workers)?;
-    let load = running.serve(point.requests)?;
-    let heap = megabytes(load.curve[0].shared);
-    Ok((heap, megabytes(load.total_pss as f64)))
+    let running = run::start(&size.workload, host, method, size.workers)?;
+    let load = running.serve(size.requests)?;
+    let left = running.leave()?;
+    Ok(Grown {
+        workers: size.workers,
+        heap: megabytes(load.curve[0].shared),
+        total_pss: megabytes(load.total_pss as f64),
+        leaving: left.seconds,
+        dip: megabytes(left.dip as f64),
+    })
+}
+
+fn in_short(point: &Grown) -> String {
+    let Grown {
+        workers,
+        heap,
+        total_pss,
+        leaving,
+        ..
+    } = point;
+    format!(
+        "{workers} workers, {heap:.0} MB preloaded: PSS {total_pss:.0} MB, gone in {leaving:.2} s"
+    )
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     figure::{self, About, Figure},
-    results::{Compared, Measured, Scale},
+    results::{Compared, Grown, Growth, Measured, Scale},
 };
 
 /// The figures of one kind, a row for each method.
@@ -47,6 +47,16 @@ const SHEETS: [(About, &str); 3] = [
     (About::Memory, "Memory, per worker where not said otherwise"),
     (About::Serving, "Serving"),
     (About::Restarting, "Restarting: seconds from SIGHUP"),
+];
+
+/// The heads of what grows.
+pub const GROWTH_HEADS: [&str; 6] = [
+    "",
+    "workers",
+    "preloaded MB",
+    "total PSS MB",
+    "workers gone s",
+    "dip of memory MB",
 ];
 
 /// All tables of a workload.
@@ -130,35 +140,58 @@ pub fn print(compared: &Compared) {
     }
 }
 
-/// Prints how PSS grows.
+/// How something grows, as a table for the report: a row for each method and size.
+pub fn growth_rows(scale: &Scale) -> Vec<[String; 6]> {
+    let row = |growth: &Growth, point: &Grown| {
+        [
+            growth.method.to_owned(),
+            point.workers.to_string(),
+            format!("{:.0}", point.heap),
+            format!("{:.0}", point.total_pss),
+            format!("{:.3}", point.leaving),
+            format!("{:.0}", point.dip),
+        ]
+    };
+    let methods = scale.methods.iter();
+    methods
+        .flat_map(|growth| growth.points.iter().map(move |point| row(growth, point)))
+        .collect()
+}
+
+/// What is to be read from it: the cost of one more, and how many workers a host takes.
+pub fn growth_words(scale: &Scale) -> Vec<String> {
+    let mut words = Vec::new();
+    for growth in &scale.methods {
+        let name = growth.method;
+        if let Some(line) = growth.line {
+            let one_more = scale.over.one_more();
+            let fits = growth
+                .fits
+                .map(|fits| format!("; a host of {:.0} GB takes {fits} workers", growth.host_gb));
+            let fits = fits.unwrap_or_default();
+            words.push(format!(
+                "{name}: {one_more} costs {:.2} MB{fits}",
+                line.slope
+            ));
+        }
+        if let Some(why) = &growth.obstacle {
+            words.push(format!("{name}: {why}"));
+        }
+    }
+    words
+}
+
+/// Prints how something grows.
 pub fn print_scales(scales: &[Scale]) {
     for scale in scales {
-        println!("\n{}, MB", scale.title);
+        println!("\n{}", scale.title);
         let mut table = Table::new();
-        let longest = scale
-            .methods
-            .iter()
-            .max_by_key(|growth| growth.points.len());
-        let xs = longest.into_iter().flat_map(|growth| &growth.points);
-        let xs = xs.map(|(x, _)| format!("{x:.0} {}", scale.x));
-        let mut head: Vec<String> = [String::new()].into_iter().chain(xs).collect();
-        head.push(format!("one more of {}", scale.x));
-        table.set_header(head);
-        for growth in &scale.methods {
-            let mut row: Vec<String> = vec![growth.method.into()];
-            row.extend(growth.points.iter().map(|(_, pss)| format!("{pss:.0}")));
-            row.extend(growth.line.map(|line| format!("{:.2}", line.slope)));
+        table.set_header(GROWTH_HEADS);
+        for row in growth_rows(scale) {
             table.add_row(row);
         }
         show(table);
-        for growth in &scale.methods {
-            if let Some(fits) = growth.fits {
-                println!(
-                    "{}: a host of {:.0} GB takes {fits} workers",
-                    growth.method, growth.host_gb
-                );
-            }
-        }
+        println!("\n{}\n", growth_words(scale).join("\n"));
     }
 }
 
