@@ -40,7 +40,7 @@ option = --$(subst _,-,$(shell echo $1 | tr A-Z a-z))
 
 bench: build ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
 	tests/support/setup --bench
-	$(cargo) run --quiet --release --package pycow-bench -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name)) '$($(name))'))
+	$(cargo) run --quiet --release --package pycow-bench -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
 
 costs: setup build ## what pycow itself costs: the immortal walk, a request, a sample
 	$(cargo) bench --bench immortal --bench overhead --bench sampling

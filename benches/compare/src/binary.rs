@@ -23,12 +23,12 @@ pub fn at(path: &Path, arguments: &[&str]) -> Result<Host, String> {
     if !path.is_file() {
         return Err(format!("{}: no such file", path.display()));
     }
-    let version = said(&path, &["--version"]).ok_or_else(|| {
-        format!(
+    if version(&path).is_none() {
+        return Err(format!(
             "{} does not tell its --version: is it uWSGI?",
             path.display()
-        )
-    })?;
+        ));
+    }
     let plugins = [
         "--plugins-dir",
         "/usr/lib/uwsgi/plugins",
@@ -47,19 +47,20 @@ pub fn at(path: &Path, arguments: &[&str]) -> Result<Host, String> {
             Some((python_version(&text)?, plugin))
         })
         .ok_or_else(|| format!("{} has no Python plugin", path.display()))?;
-    let (major, minor) = python;
     let interpreter = path.with_file_name("python");
     Ok(Host {
-        name: format!(
-            "uWSGI {version}, CPython {major}.{minor}, {}",
-            path.display()
-        ),
+        name: path.display().to_string(),
         flavour: flavour(&path),
         interpreter: interpreter.exists().then_some(interpreter),
         uwsgi: path,
         python_plugin,
         python,
     })
+}
+
+/// What it says of its version.
+pub fn version(uwsgi: &Path) -> Option<String> {
+    said(uwsgi, &["--version"])
 }
 
 /// The `uwsgi` on the PATH.

@@ -32,16 +32,16 @@ pub struct Ini {
 }
 
 /// Aliases of one option.
-const MODULE: [&str; 2] = ["module", "wsgi"];
+const MODULE: &[&str] = &["module", "wsgi"];
 
 /// Aliases of one option.
-const FILE: [&str; 2] = ["wsgi-file", "file"];
+const FILE: &[&str] = &["wsgi-file", "file"];
 
 /// Aliases of one option.
-const WORKERS: [&str; 3] = ["processes", "workers", "p"];
+const WORKERS: &[&str] = &["processes", "workers", "p"];
 
 /// What only led uWSGI to the lines that it shows.
-const RESOLVED: [&str; 10] = [
+const RESOLVED: &[&str] = &[
     "ini",
     "include",
     "inherit",
@@ -55,7 +55,7 @@ const RESOLVED: [&str; 10] = [
 ];
 
 /// What a comparison decides for itself.
-const DECIDED: [&str; 11] = [
+const DECIDED: &[&str] = &[
     "master",
     "M",
     "need-app",
@@ -70,7 +70,7 @@ const DECIDED: [&str; 11] = [
 ];
 
 /// What would disturb a running instance of the same configuration, or the measurement.
-const LEFT_OUT: [&str; 31] = [
+const LEFT_OUT: &[&str] = &[
     "socket",
     "uwsgi-socket",
     "http",
@@ -91,8 +91,12 @@ const LEFT_OUT: [&str; 31] = [
     "fs-",
     "cron",
     "legion",
-    "subscribe",
+    "subscri",
     "snmp",
+    "alarm",
+    "carbon",
+    "statsd",
+    "metrics-dir",
     "attach-daemon",
     "smart-attach-daemon",
     "spooler",
@@ -101,11 +105,12 @@ const LEFT_OUT: [&str; 31] = [
     "max-requests",
     "reload-on",
     "cheap",
+    "hook-accepting",
     "pycow",
 ];
 
 /// As above, in the midst of a key.
-const LEFT_OUT_PARTS: [&str; 7] = [
+const LEFT_OUT_PARTS: &[&str] = &[
     "-socket",
     "-router",
     "worker-lifetime",
@@ -153,12 +158,11 @@ pub fn read(file: &Path, host: &Host) -> Result<Ini, String> {
             if !others.is_empty() {
                 lines.push((key, others));
             }
+        } else if [RESOLVED, DECIDED].concat().contains(&key.as_str()) || key.starts_with("if-") {
+            continue;
         } else if is_left_out(&key) {
             left_out.push(key);
-        } else if !(RESOLVED.contains(&key.as_str())
-            || DECIDED.contains(&key.as_str())
-            || key.starts_with("if-"))
-        {
+        } else {
             lines.push((key, value.to_owned()));
         }
     }

@@ -6,6 +6,7 @@ use pycow_testkit::{proc, Host};
 use serde::Serialize;
 
 use crate::{
+    binary,
     figure::{self, Round},
     method::Method,
     stats::{Line, Spread},
@@ -175,8 +176,13 @@ impl Machine {
     /// This one.
     pub fn here(host: &Host) -> Self {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let version = binary::version(&host.uwsgi).unwrap_or_default();
+        let (major, minor) = host.python;
         Self {
-            uwsgi: host.name.clone(),
+            uwsgi: format!(
+                "uWSGI {version} and CPython {major}.{minor} ({})",
+                host.name
+            ),
             cores: thread::available_parallelism().map_or(0, usize::from),
             memory: proc::mem_total(),
             kernel: kernel.trim().to_owned(),

@@ -226,6 +226,9 @@ impl Workload {
         let uwsgi = uwsgi
             .set("pythonpath", home)
             .set("processes", workers)
+            // uWSGI closes every connection after the answer, but does not say so. And wrk's script sees
+            // only answers with a header.
+            .set("add-header", "Connection: close")
             .flag("disable-logging");
         let uwsgi = match &self.application {
             Application::Module(name) => uwsgi.env("PYCOW_BENCH_MODULE", name.as_str()),

@@ -11,8 +11,7 @@ local number, left
 
 function init(arguments)
    for path in io.lines(arguments[1]) do
-      -- uWSGI closes the connection after each answer, and says so only to HTTP/1.0.
-      requests[#requests + 1] = wrk.format("GET", path):gsub("HTTP/1.1", "HTTP/1.0", 1)
+      requests[#requests + 1] = wrk.format("GET", path)
    end
    number, left = tonumber(arguments[2]), tonumber(arguments[3])
 end

@@ -1,0 +1,138 @@
+//! What cannot be compared is refused with one line.
+
+mod common;
+
+use common::{Bench, Ran};
+use pycow_testkit::default_host;
+
+const HELLO: &str = "def application(environ, start_response):
+    start_response('200 OK', [])
+    return [b'hello']
+";
+
+fn refused(ran: &Ran, why: &str) {
+    assert!(!ran.succeeded, "{why:?} was taken");
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("error: ") && ran.stderr.contains(why),
+        "{why:?} is not what it says: {}",
+        ran.stderr
+    );
+    assert!(!ran.path("out").exists());
+}
+
+#[test]
+fn wrong_options_are_refused() {
+    for (arguments, why) in [
+        ("--requests 0", "'0' for '--requests"),
+        ("--workers many", "'many' for '--workers"),
+        ("--rounds=-1", "'-1' for '--rounds"),
+        ("--host-gb=-64", "'-64' for '--host-gb"),
+        ("--host-gb 0", "a number above 0 is wanted"),
+        ("--scale 1,two", "'two' for '--scale"),
+        (
+            "--methods freeze,magic",
+            "there are stock, skip-atexit-teardown, ",
+        ),
+        ("--workloads huge", "there are whole, hot, "),
+        ("--app wsgi.py --ini uwsgi.ini", "cannot be used with"),
+        ("--urls urls", "--urls goes with --app or --ini"),
+        ("--app none.py", "none.py: no such file"),
+        ("--ini none.ini", "none.ini: no such file"),
+        ("--app wsgi.py --urls none", "none: No such file"),
+        ("--app wsgi.py --urls empty", "empty: no path in it"),
+        (
+            "--app wsgi.py --urls bad",
+            "bad, line 2: \"second path\" is no path",
+        ),
+        ("--app wsgi.py --uwsgi none", "none: no such file"),
+        ("--app wsgi.py --uwsgi /bin/true", "is it uWSGI?"),
+        ("--nonsense", "'--nonsense'"),
+    ] {
+        let ran = Bench::bare()
+            .file("wsgi.py", HELLO)
+            .file("uwsgi.ini", "[uwsgi]\nmodule = wsgi\n")
+            .file("urls", "/\n")
+            .file("empty", "# none\n")
+            .file("bad", "/first\nsecond path\n")
+            .with(arguments)
+            .run();
+        refused(&ran, why);
+    }
+}
+
+#[test]
+fn an_ini_that_cannot_be_compared_is_refused() {
+    for (ini, why) in [
+        ("[uwsgi]\nprocesses = 2\n", "no module, wsgi-file or mount"),
+        (
+            "[uwsgi]\nmodule = one\nwsgi-file = two.py\n",
+            "several applications",
+        ),
+        (
+            "[uwsgi]\nmodule = one\nprocesses = few\n",
+            "processes = few: no number",
+        ),
+        (
+            "[uwsgi]\ninclude = none.ini\nmodule = one\n",
+            "uWSGI does not take it: ",
+        ),
+    ] {
+        let ran = Bench::on(&default_host())
+            .file("uwsgi.ini", ini)
+            .with("--ini uwsgi.ini")
+            .run();
+        refused(&ran, why);
+    }
+}
+
+#[test]
+fn without_wrk_it_says_how_to_get_it() {
+    refused(
+        &Bench::bare().env("PATH", "/nowhere").run(),
+        "apt-get install wrk",
+    );
+}
+
+#[test]
+fn an_application_that_does_not_load_shows_its_log() {
+    let ran = Bench::on(&default_host())
+        .file("wsgi.py", "raise RuntimeError('no database')\n")
+        .with("--app wsgi.py --scale 0")
+        .run();
+    assert!(!ran.succeeded);
+    assert!(
+        ran.stderr.contains("uWSGI ended at its start"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr.contains("RuntimeError: no database"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn nobody_measures_error_pages_unawares() {
+    let app = HELLO.replace(
+        "'200 OK'",
+        "'200 OK' if environ['PATH_INFO'] == '/good' else '500 No'",
+    );
+    let bench = || Bench::on(&default_host()).file("wsgi.py", &app);
+    let bad = bench()
+        .file("urls", "/bad\n")
+        .with("--app wsgi.py --urls urls --scale 0")
+        .run();
+    assert!(!bad.succeeded);
+    let why = "1 of 1 paths are answered with an error, /bad with 500: nothing to measure";
+    assert!(bad.stderr.contains(why), "{}", bad.stderr);
+
+    let mixed = bench()
+        .file("urls", "/good\n/bad\n")
+        .with("--app wsgi.py --urls urls --scale 0 --rounds 1 --requests 20 --methods stock")
+        .run()
+        .well();
+    let said = "1 of 2 paths are answered with an error, /bad with 500\n";
+    assert!(mixed.stdout.contains(said), "{}", mixed.stdout);
+}
