@@ -25,7 +25,7 @@ pub fn at(path: &Path, arguments: &[&str]) -> Result<Host, String> {
     }
     if version(&path).is_none() {
         return Err(format!(
-            "{} does not tell its --version: is it uWSGI?",
+            "{}: no version of uWSGI told by --version: is it uWSGI?",
             path.display()
         ));
     }
@@ -60,7 +60,7 @@ pub fn at(path: &Path, arguments: &[&str]) -> Result<Host, String> {
 
 /// What it says of its version.
 pub fn version(uwsgi: &Path) -> Option<String> {
-    said(uwsgi, &["--version"])
+    said(uwsgi, &["--version"]).filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// The `uwsgi` on the PATH.
