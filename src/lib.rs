@@ -14,7 +14,7 @@ use std::{
 };
 
 use guard::guard;
-use lifecycle::{exit, fork, sample, start};
+use lifecycle::{exit, fork, publish, sample, start};
 use uwsgi::{
     abi::{uwsgi_option, uwsgi_plugin, wsgi_request, Options, Table, EMPTY_PLUGIN, END_OF_OPTIONS},
     hooks, rpc,
@@ -69,11 +69,11 @@ const CALLBACKS: hooks::Callbacks = hooks::Callbacks {
 const REQUIRED_ARGUMENT: c_int = 1;
 const OPTIONAL_ARGUMENT: c_int = 2;
 
-static OPTIONS: Options<{ config::OPTIONS.len() + 1 }> = {
-    let mut rows = [END_OF_OPTIONS; config::OPTIONS.len() + 1];
+static OPTIONS: Options<{ config::options::OPTIONS.len() + 1 }> = {
+    let mut rows = [END_OF_OPTIONS; config::options::OPTIONS.len() + 1];
     let mut i = 0;
-    while i < config::OPTIONS.len() {
-        let option = &config::OPTIONS[i];
+    while i < config::options::OPTIONS.len() {
+        let option = &config::options::OPTIONS[i];
         rows[i] = uwsgi_option {
             name: option.name.as_ptr().cast_mut(),
             type_: if option.is_switch {
@@ -135,7 +135,7 @@ unsafe extern "C" fn post_init() {
 }
 
 unsafe extern "C" fn preinit_apps() {
-    guard((), || sample::offer(&pycow_plugin));
+    guard((), || publish::offer(&pycow_plugin));
 }
 
 // The fork, and both sides of it.
@@ -176,7 +176,7 @@ unsafe extern "C" fn call(
     _lengths: *mut u16,
     place: *mut *mut c_char,
 ) -> u64 {
-    guard(0, || match sample::answer(function.addr()) {
+    guard(0, || match publish::answer(function.addr()) {
         // SAFETY: the place that uWSGI gave for the answer.
         Some(text) => unsafe { rpc::answer(&text, place) },
         None => 0,

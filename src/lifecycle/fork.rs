@@ -13,11 +13,7 @@ use crate::{
         leave::{self, Handler},
         libraries::Watch,
     },
-    python::{
-        gc::Collector,
-        gc_guard, immortal, interpreters,
-        object::{Gil, Raised},
-    },
+    python::{gc::Collector, gc_guard, immortal, interpreter::Gil, interpreters, object::Raised},
     role::Role,
 };
 

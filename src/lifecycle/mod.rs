@@ -1,7 +1,8 @@
 //! The story: what pycow does in each moment that uWSGI gives it. The only place that knows the order.
 //!
 //! [`start`]: loaded, configured, Python up, applications loading. [`fork`]: before it, in the child,
-//! ready, request done. [`exit`]: leaving. [`sample`]: what each of them tells of its memory.
+//! ready, request done. [`exit`]: leaving. [`sample`]: what each process tells of its memory.
+//! [`publish`]: where that can be read.
 
 use std::{
     fmt,
@@ -14,13 +15,14 @@ use std::{
 use crate::{
     config::{Config, Thresholds},
     memory::smaps::Usage,
-    python::object::{Python, Raised},
+    python::{interpreter::Python, object::Raised},
     role::Role,
     uwsgi::host::Host,
 };
 
 pub mod exit;
 pub mod fork;
+pub mod publish;
 pub mod sample;
 pub mod start;
 

@@ -1,12 +1,10 @@
-//! What every process tells of its memory, and where that can be read.
+//! What every process tells of its memory.
 //!
 //! Each process writes its own slot of a table that all share. One of them, the master or without one
 //! the only process, keeps the table: it clears the slots of those that are gone, adds up, and writes
 //! the text file.
 
 use std::{
-    borrow::Cow,
-    fmt,
     sync::{
         atomic::{AtomicBool, AtomicI32, Ordering},
         OnceLock,
@@ -15,31 +13,25 @@ use std::{
     time::Duration,
 };
 
-use super::{Me, Running, FROZEN, IMMORTAL, ME, REQUESTS, RUNNING};
+use super::{publish, Me, Running, ME, REQUESTS, RUNNING};
 use crate::{
-    config::{self, GcPolicy},
+    config::options,
     memory::{reader, sampler, shared, smaps::Usage},
     process::{
         leave,
         textfile::{self, TextFile},
     },
     report::{
-        facts::Facts,
-        json, prometheus,
-        table::{Gauge, Sample, Seat, Slot, Table},
+        prometheus,
+        slot::{Sample, Slot},
+        table::{Seat, Table},
     },
     role::Role,
-    uwsgi::{
-        abi,
-        logvars::{self, Variable},
-        metrics::{self, Metric},
-        rpc,
-    },
 };
 
-static TABLE: OnceLock<Table> = OnceLock::new();
+/// The slots of all processes, once uWSGI knows how many workers it has.
+pub(super) static TABLE: OnceLock<Table> = OnceLock::new();
 static TEXTFILE: OnceLock<TextFile> = OnceLock::new();
-static UWSGI: OnceLock<Cow<'static, str>> = OnceLock::new();
 /// Where this process sits, unless it is the master.
 static SEAT: OnceLock<Seat> = OnceLock::new();
 /// The process that keeps the table.
@@ -48,12 +40,6 @@ static KEEPER: AtomicI32 = AtomicI32::new(0);
 static WRITING: AtomicBool = AtomicBool::new(false);
 /// The text file could not be written last time.
 static COMPLAINED: AtomicBool = AtomicBool::new(false);
-
-/// The functions that others may call: what uWSGI is told of each, and its name.
-const FUNCTIONS: [(usize, &std::ffi::CStr); 2] =
-    [(JSON, c"pycow.json"), (TEXT, c"pycow.prometheus")];
-const JSON: usize = 1;
-const TEXT: usize = 2;
 
 // While uWSGI starts.
 
@@ -69,12 +55,7 @@ pub fn prepare() {
         Ok(numbers) => TABLE.get_or_init(|| Table::new(numbers, workers)),
         Err(error) => return log::error!("no memory to share what is measured: {error}"),
     };
-    let _ = UWSGI.set(running.host.version());
-    let registered = metrics::register(running.host, shown(table, workers))
-        .and_then(|()| logvars::register(running.host, variable));
-    if let Err(missing) = registered {
-        log::warn!("{missing}: what needs it is left out");
-    }
+    publish::register(running.host, table);
 }
 
 /// A text file that cannot be written ends the start.
@@ -85,48 +66,8 @@ fn check(path: &str) {
     match checked {
         Ok(file) => drop(TEXTFILE.set(file)),
         Err(error) => {
-            log::error!("{}: {error}", config::refused_textfile(path));
+            log::error!("{}: {error}", options::refused_textfile(path));
             leave::refuse_start();
-        }
-    }
-}
-
-/// uWSGI's metrics of a worker have the numbers 3.N.1 to 3.N.14, those of the core 5.1 to 5.5 and
-/// 5.100 to 5.104 (core/metrics.c of every 2.0.x).
-fn shown(table: &'static Table, workers: usize) -> impl Iterator<Item = Metric> {
-    const GAUGES: [(&str, u32, Gauge); 5] = [
-        ("shared_size", 101, Gauge::Shared),
-        ("private_size", 102, Gauge::Private),
-        ("pss_size", 103, Gauge::Pss),
-        ("inherited_size", 104, Gauge::Inherited),
-        ("ksm_size", 105, Gauge::Ksm),
-    ];
-    let of_worker = move |number| {
-        let slot = table.slot(Seat::Worker(number));
-        slot.into_iter().flat_map(move |slot| {
-            GAUGES.map(|(name, oid, gauge)| Metric {
-                name: format!("worker.{number}.{name}"),
-                oid: format!("3.{number}.{oid}"),
-                number: slot.gauge(gauge),
-            })
-        })
-    };
-    let total = Metric {
-        name: "core.total_pss".into(),
-        oid: "5.110".into(),
-        number: table.total_pss(),
-    };
-    (1..=workers).flat_map(of_worker).chain([total])
-}
-
-/// Applications are loaded next; uWSGI takes RPC functions now.
-pub fn offer(plugin: &'static abi::Table) {
-    let Some(running) = RUNNING.get() else { return };
-    for (number, name) in FUNCTIONS {
-        match rpc::register(running.host, plugin, name, number) {
-            Ok(true) => {}
-            Ok(false) => log::warn!("uWSGI does not take {} (rpc-max?)", name.to_string_lossy()),
-            Err(missing) => return log::warn!("{missing}: no RPC functions"),
         }
     }
 }
@@ -215,7 +156,8 @@ fn take(usage: Option<Usage>) {
     }
 }
 
-fn own_slot() -> Option<Slot> {
+/// Where this process tells its numbers.
+pub(super) fn own_slot() -> Option<Slot> {
     let master = || is_keeper().then_some(Seat::Master);
     let seat = SEAT.get().copied().or_else(master)?;
     TABLE.get()?.slot(seat)
@@ -229,69 +171,13 @@ fn keep() {
     };
     WRITING.store(true, Ordering::SeqCst);
     if !sampler::stopped() {
-        let written = file.replace(|out| prometheus::write(out, &facts(running), table));
+        let written = file.replace(|out| prometheus::write(out, &publish::facts(running), table));
         let complained = COMPLAINED.swap(written.is_err(), Ordering::Relaxed);
         if written.is_err() && !complained {
             textfile::complain("[pycow] WARNING: pycow-textfile cannot be written\n");
         }
     }
     WRITING.store(false, Ordering::SeqCst);
-}
-
-// Reading.
-
-/// A variable of the log format, in bytes, as of the last sample of this process.
-fn variable(variable: Variable) -> Option<u64> {
-    let sample = own_slot()?.read()?;
-    Some(match variable {
-        Variable::Shared => sample.shared,
-        Variable::Private => sample.private,
-        Variable::Pss => sample.pss,
-    })
-}
-
-/// What the RPC function of that number answers.
-pub fn answer(function: usize) -> Option<String> {
-    let (running, table) = (RUNNING.get()?, TABLE.get()?);
-    let mut text = String::new();
-    let written = match function {
-        JSON => json::write(&mut text, &facts(running), table, sampler::clock()),
-        TEXT => prometheus::write(&mut text, &facts(running), table),
-        _ => Err(fmt::Error),
-    };
-    written.ok().map(|()| text)
-}
-
-fn facts(running: &Running) -> Facts<'_> {
-    let config = &running.config;
-    let (frozen, immortal) = (
-        FROZEN.load(Ordering::Relaxed),
-        IMMORTAL.load(Ordering::Relaxed),
-    );
-    let fell_back = config.gc == GcPolicy::Immortal && frozen > 0 && immortal == 0;
-    let gc = if fell_back {
-        GcPolicy::Freeze
-    } else {
-        config.gc
-    };
-    Facts {
-        pycow: env!("CARGO_PKG_VERSION"),
-        uwsgi: UWSGI.get().map_or("", |version| version),
-        python: running.python.version(),
-        gc: gc.name(),
-        thresholds: match gc {
-            GcPolicy::Keep => &[],
-            GcPolicy::Off => &[0],
-            _ => running.worker_thresholds().map_or(&[], |t| t.values()),
-        },
-        guarded: config.guarded(),
-        exit: config.exit.name(),
-        exit_timeout: config.exit_timeout,
-        ksm: config.ksm,
-        sample: config.sample,
-        frozen,
-        immortal,
-    }
 }
 
 // Leaving.

@@ -12,8 +12,10 @@ use crate::{
     python::{
         exit,
         gc::Collector,
-        gc_guard, interpreters,
-        object::{Gil, Python, Raised},
+        gc_guard,
+        interpreter::{Gil, Python},
+        interpreters,
+        object::Raised,
     },
     uwsgi::{
         hooks::{self, Callbacks},
@@ -39,7 +41,7 @@ pub fn load() {
 
 /// An option was given. A wrong value ends the start, as uWSGI's own options do.
 pub fn option(index: usize, value: &str) {
-    let (Some(_), Some(option)) = (HOST.get(), config::OPTIONS.get(index)) else {
+    let (Some(_), Some(option)) = (HOST.get(), config::options::OPTIONS.get(index)) else {
         return;
     };
     let mut options = OPTIONS.lock().unwrap_or_else(PoisonError::into_inner);

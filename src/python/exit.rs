@@ -1,6 +1,6 @@
 //! What `Py_FinalizeEx` does before it begins to tear down (CPython, Python/pylifecycle.c).
 
-use super::object::{Gil, Raised};
+use super::{interpreter::Gil, object::Raised};
 
 /// Runs every hook, in the order of uWSGI and CPython: `uwsgi.atexit`, the end of the threads, the
 /// atexit functions, the streams. A hook that raises is printed and stops nothing.

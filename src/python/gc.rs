@@ -2,7 +2,8 @@
 
 use super::{
     gc_guard,
-    object::{Gil, Object, Raised},
+    interpreter::Gil,
+    object::{Object, Raised},
 };
 use crate::config::Thresholds;
 

@@ -17,7 +17,10 @@ use std::{
 
 use pyo3_ffi::{PyMethodDef, PyObject, PyTypeObject, METH_NOARGS, METH_VARARGS};
 
-use super::object::{Gil, Python, Raised};
+use super::{
+    interpreter::{Gil, Python},
+    object::Raised,
+};
 use crate::guard::guard;
 
 /// `PyCFunctionObject` up to the member needed here (Include/cpython/methodobject.h, the same in

@@ -12,7 +12,7 @@ use std::{
 
 use pyo3_ffi::{PyInterpreterState, PyObject};
 
-use super::object::{Gil, Python};
+use super::interpreter::{Gil, Python};
 use crate::guard::guard;
 
 /// Runs `body` once for every collector, in its interpreter: `body(gil, is_main)`.

@@ -5,5 +5,6 @@ pub mod exit;
 pub mod gc;
 pub mod gc_guard;
 pub mod immortal;
+pub mod interpreter;
 pub mod interpreters;
 pub mod object;

@@ -4,7 +4,8 @@ use std::fmt::{self, Display, Write};
 
 use super::{
     facts::Facts,
-    table::{Sample, Seat, Table},
+    slot::Sample,
+    table::{Seat, Table},
 };
 
 /// Writes the whole report; `now` is the time on the samples' clock, in milliseconds.

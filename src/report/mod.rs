@@ -4,4 +4,5 @@ pub mod facts;
 pub mod farewell;
 pub mod json;
 pub mod prometheus;
+pub mod slot;
 pub mod table;

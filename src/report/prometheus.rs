@@ -11,7 +11,8 @@ use std::{
 
 use super::{
     facts::Facts,
-    table::{Sample, Seat, Table},
+    slot::Sample,
+    table::{Seat, Table},
 };
 
 /// The content type of the text: uWSGI's router sends none by itself, and Prometheus 3 wants one.

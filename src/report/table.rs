@@ -1,12 +1,11 @@
-//! One slot a process, in memory shared by all: whoever is sampled writes its own, everybody reads.
+//! All slots of an instance, in memory shared by all: whoever is sampled writes its own, everybody reads.
 //!
-//! A number is written at once, a slot is not: a reader may meet the numbers of two samples in one
-//! slot. Nothing here allocates or locks.
+//! Nothing here allocates or locks.
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
-/// Numbers a slot: 128 bytes, so that no two processes write into one cache line.
-const SLOT: usize = 16;
+use super::slot::{Sample, Slot, SLOT};
+
 const MULES: usize = 128;
 const SPOOLERS: usize = 64;
 
@@ -40,146 +39,6 @@ impl Seat {
             Self::Master => 0,
             Self::Worker(number) | Self::Mule(number) | Self::Spooler(number) => number,
         }
-    }
-}
-
-/// What is measured of a process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sample {
-    /// Its process id.
-    pub pid: i32,
-    /// Requests that it served.
-    pub requests: u64,
-    /// Shared right after its fork, in bytes; 0 for a process that nobody forked.
-    pub inherited: u64,
-    /// Shared, in bytes.
-    pub shared: u64,
-    /// Private, in bytes.
-    pub private: u64,
-    /// Proportional set size, in bytes.
-    pub pss: u64,
-    /// Merged by ksmd, in bytes.
-    pub ksm: u64,
-    /// When, in milliseconds of a clock that all processes share.
-    pub at: i64,
-}
-
-/// The numbers of a slot that other code may watch in place, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gauge {
-    /// [`Sample::shared`]
-    Shared = 2,
-    /// [`Sample::private`]
-    Private = 3,
-    /// [`Sample::pss`]
-    Pss = 4,
-    /// [`Sample::inherited`]
-    Inherited = 5,
-    /// [`Sample::ksm`]
-    Ksm = 6,
-}
-
-const PID: usize = 0;
-const REQUESTS: usize = 1;
-const AT: usize = 7;
-/// The last exit's hooks, in microseconds; 0: none yet. Stays when the slot is cleared.
-const HOOKS: usize = 8;
-/// What `HOOKS` is to be if the process, which is leaving, never gets to tell.
-const HOOKS_AT_WORST: usize = 9;
-
-/// One process's place.
-#[derive(Clone, Copy, Debug)]
-pub struct Slot(&'static [AtomicI64]);
-
-impl Slot {
-    /// A number to be watched in place.
-    pub fn gauge(self, gauge: Gauge) -> &'static AtomicI64 {
-        &self.0[gauge as usize]
-    }
-
-    /// The last sample of the process that sits here, if there is one.
-    pub fn read(self) -> Option<Sample> {
-        let pid = self.pid();
-        (pid > 0).then(|| Sample {
-            pid,
-            requests: self.number(REQUESTS),
-            inherited: self.number(Gauge::Inherited as usize),
-            shared: self.number(Gauge::Shared as usize),
-            private: self.number(Gauge::Private as usize),
-            pss: self.number(Gauge::Pss as usize),
-            ksm: self.number(Gauge::Ksm as usize),
-            at: self.0[AT].load(Relaxed),
-        })
-    }
-
-    /// The process that sits here tells its numbers.
-    pub fn write(self, sample: &Sample) {
-        let store = |index: usize, number: u64| self.0[index].store(number as i64, Relaxed);
-        store(REQUESTS, sample.requests);
-        store(Gauge::Inherited as usize, sample.inherited);
-        store(Gauge::Shared as usize, sample.shared);
-        store(Gauge::Private as usize, sample.private);
-        store(Gauge::Pss as usize, sample.pss);
-        store(Gauge::Ksm as usize, sample.ksm);
-        self.0[AT].store(sample.at, Relaxed);
-        self.0[PID].store(sample.pid.into(), Relaxed);
-    }
-
-    /// Nobody sits here any more; what the last exit took stays.
-    pub fn clear(self) {
-        self.0[PID].store(0, Relaxed);
-        self.forget();
-    }
-
-    /// The exit hooks begin; `at_worst` microseconds are told of them if they never end (0: nothing
-    /// is).
-    pub fn hooks_begin(self, at_worst: u64) {
-        self.0[HOOKS_AT_WORST].store(at_worst as i64, Relaxed);
-    }
-
-    /// The exit hooks are over, after so many microseconds.
-    pub fn hooks_over(self, took: u64) {
-        self.0[HOOKS].store(took.max(1) as i64, Relaxed);
-        self.0[HOOKS_AT_WORST].store(0, Relaxed);
-    }
-
-    /// What the hooks of the last exit took, in microseconds.
-    pub fn hooks(self) -> Option<u64> {
-        Some(self.number(HOOKS)).filter(|took| *took > 0)
-    }
-
-    fn pid(self) -> i32 {
-        self.0[PID].load(Relaxed) as i32
-    }
-
-    fn number(self, index: usize) -> u64 {
-        self.0[index].load(Relaxed) as u64
-    }
-
-    fn forget(self) {
-        for number in &self.0[PID + 1..HOOKS] {
-            number.store(0, Relaxed);
-        }
-        let unfinished = self.0[HOOKS_AT_WORST].swap(0, Relaxed);
-        if unfinished > 0 {
-            self.0[HOOKS].store(unfinished, Relaxed);
-        }
-    }
-
-    /// Takes the slot for `pid` if it is free or its owner is gone.
-    fn claim(self, pid: i32, is_there: impl Fn(i32) -> bool) -> bool {
-        let owner = self.pid();
-        let claimed = (owner == 0 || !is_there(owner)) && self.replace(owner, pid);
-        if claimed {
-            self.forget();
-        }
-        claimed
-    }
-
-    fn replace(self, owner: i32, by: i32) -> bool {
-        self.0[PID]
-            .compare_exchange(owner.into(), by.into(), Relaxed, Relaxed)
-            .is_ok()
     }
 }
 
@@ -275,6 +134,7 @@ pub(super) fn empty(workers: usize) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::slot::Gauge;
 
     fn sample(pid: i32, pss: u64) -> Sample {
         Sample {

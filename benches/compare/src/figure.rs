@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::run::{Load, Restart};
+use crate::run::{restart::Restart, Load};
 use About::{Memory, Restarting, Serving};
 
 /// One load and the restart after it.

@@ -116,10 +116,13 @@ pub fn all(results: &Results) -> Result<Vec<Plot>, String> {
 
 /// Shared per worker over requests: the medians, and between the smallest and the largest a band.
 fn curve(area: &Area, compared: &Compared) -> Drawn {
+    // The curves may be anywhere, so their names are beside them.
+    let (area, names) = area.split_horizontally(590);
+    let methods = || compared.methods.iter().filter(|one| !one.curve.is_empty());
     let points = || compared.methods.iter().flat_map(|method| &method.curve);
     let most = points().map(|point| point.0).max().unwrap_or(1) as f64;
     let highest = points().map(|point| point.1.max).fold(1.0, f64::max);
-    let mut chart = ChartBuilder::on(area)
+    let mut chart = ChartBuilder::on(&area)
         .caption("Memory that a worker still shares", ("sans-serif", 19))
         .margin(12)
         .x_label_area_size(42)
@@ -132,26 +135,20 @@ fn curve(area: &Area, compared: &Compared) -> Drawn {
         .y_desc("MB per worker")
         .x_label_formatter(&|x| format!("{x:.0}"))
         .draw()?;
-    for method in compared
-        .methods
-        .iter()
-        .filter(|method| !method.curve.is_empty())
-    {
+    for (i, method) in methods().enumerate() {
         let color = color(method.method);
         let at = |of: fn(&Spread) -> f64| method.curve.iter().map(move |(x, y)| (*x as f64, of(y)));
         let band: Vec<(f64, f64)> = at(|y| y.max).chain(at(|y| y.min).rev()).collect();
         chart.draw_series([Polygon::new(band, color.mix(0.15))])?;
-        chart
-            .draw_series(LineSeries::new(at(|y| y.median), color.stroke_width(2)))?
-            .label(method.method)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], color.stroke_width(3)));
+        let median = at(|y| y.median);
+        chart.draw_series(LineSeries::new(median, color.stroke_width(2)))?;
+        let y = 60 + 22 * i as i32;
+        let sample = PathElement::new([(0, y), (22, y)], color.stroke_width(3));
+        names.draw(&sample)?;
+        let style = ("sans-serif", 12).into_text_style(&names);
+        let style = style.pos(Pos::new(HPos::Left, VPos::Center));
+        names.draw(&Text::new(method.method, (28, y), style))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerLeft)
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.2))
-        .draw()?;
     Ok(())
 }
 

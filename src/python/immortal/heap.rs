@@ -7,7 +7,7 @@ use pyo3_ffi::{traverseproc, PyObject, PyTypeObject};
 use super::layout::Layout;
 use crate::python::{
     api::{api, Missing},
-    object::Python,
+    interpreter::Python,
 };
 
 /// Called for every tracked object; 1 to go on.

@@ -7,7 +7,7 @@ use pyo3_ffi::{traverseproc, PyObject};
 use super::heap::{Heap, BYTES, CLASSES, DICTS, STRINGS, TUPLES};
 use crate::{
     process::pages::Pages,
-    python::object::{Gil, Raised},
+    python::{interpreter::Gil, object::Raised},
 };
 
 /// Why an object stays mortal.

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use pyo3_ffi::PyObject;
 
 use super::{heap::Heap, Unable};
-use crate::python::object::{Gil, Object};
+use crate::python::{interpreter::Gil, object::Object};
 
 /// The first word of an object, on a 64-bit build with the GIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use std::fmt;
 
 use super::{
     gc::Collector,
-    object::{Gil, Python, Raised},
+    interpreter::{Gil, Python},
+    object::Raised,
 };
 
 mod heap;

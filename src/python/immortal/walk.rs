@@ -12,7 +12,7 @@ use super::{
     kinds::{Kind, Kinds, Reason},
     survey::Spared,
 };
-use crate::{process::pages::Pages, python::object::Gil};
+use crate::{process::pages::Pages, python::interpreter::Gil};
 
 /// What became of the objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

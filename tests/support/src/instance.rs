@@ -1,15 +1,16 @@
 //! A running uWSGI, and what is left of one.
 
-use crate::signal::SIGTERM;
+use crate::signal::{SIGCONT, SIGSTOP, SIGTERM};
 use crate::{
     http::{self, Response},
+    lines::{accepting, numbered, workers_in},
     log::{InVain, Log},
     port::Port,
     proc, process,
+    watchdog::Watchdog,
 };
 use std::{
-    collections::BTreeMap,
-    io::{self, PipeWriter},
+    io,
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -24,9 +25,6 @@ const LOG_LIMIT: Duration = Duration::from_secs(20);
 const END_LIMIT: Duration = Duration::from_secs(60);
 /// For those whose master has ended already.
 const STRAGGLER_LIMIT: Duration = Duration::from_secs(5);
-/// What a worker's hook logs when it is ready. A request would tell too, but
-/// would change the worker's memory.
-pub(crate) const ACCEPTING: &str = "pycow-testkit: a worker accepts";
 
 /// A running uWSGI. Dropped, it is killed with all its children; dropped by a
 /// panic, it prints its ini and its log first.
@@ -50,32 +48,6 @@ pub struct Finished {
     /// All that was written.
     pub log: String,
     ini: String,
-}
-
-/// A shell in uWSGI's process group that kills the group as soon as the test
-/// process is gone, however it went: what `Drop` cannot do after a SIGKILL.
-#[derive(Debug)]
-struct Watchdog {
-    shell: Child,
-    /// Closed by the kernel when this process ends.
-    _leash: PipeWriter,
-}
-
-impl Watchdog {
-    fn over_group(leader: i32) -> io::Result<Self> {
-        let (end, leash) = io::pipe()?;
-        let shell = Command::new("/bin/sh")
-            .args(["-c", "read _; kill -9 0"])
-            .process_group(leader)
-            .stdin(end)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Self {
-            shell,
-            _leash: leash,
-        })
-    }
 }
 
 impl Instance {
@@ -245,6 +217,17 @@ impl Instance {
         process::ended_within(pid, limit)
     }
 
+    /// How a worker ended after `leave`, as wait(2) tells it. Only its master learns that: it is held
+    /// until the status was read from the zombie.
+    pub fn wait_status(&self, worker: i32, leave: impl FnOnce()) -> i32 {
+        self.signal(SIGSTOP);
+        leave();
+        self.await_gone(worker);
+        let status = proc::wait_status(worker);
+        self.signal(SIGCONT);
+        status
+    }
+
     /// Ends uWSGI with SIGTERM and waits for it.
     ///
     /// # Panics
@@ -317,47 +300,6 @@ fn print_if_panicking(ini: &str, log: &str) {
     }
 }
 
-/// Whether workers have begun to accept so many times.
-fn accepting(log: &str, times: usize) -> Option<()> {
-    let lines = log.lines().filter(|line| line.contains(ACCEPTING));
-    // uWSGI announces the hook before the hook itself prints.
-    let done = lines.filter(|line| !line.contains("print:"));
-    (done.count() >= times).then_some(())
-}
-
 fn alive(pids: impl Iterator<Item = i32>) -> Vec<i32> {
     pids.filter(|&pid| proc::alive(pid)).collect()
-}
-
-/// The latest pid of each worker. uWSGI says "spawned" and "Respawned".
-fn workers_in(log: &str) -> BTreeMap<u32, i32> {
-    numbered(log, "pawned uWSGI worker ")
-}
-
-/// The latest pid by number in lines such as `spawned uWSGI mule 2 (pid: 45)`.
-fn numbered(log: &str, what: &str) -> BTreeMap<u32, i32> {
-    log.lines()
-        .filter_map(|line| {
-            let (number, rest) = line.split_once(what)?.1.split_once(' ')?;
-            let pid = rest.split_once("pid: ")?.1;
-            let pid = pid.split(|c: char| !c.is_ascii_digit()).next()?;
-            Some((number.parse().ok()?, pid.parse().ok()?))
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn workers_are_read_from_the_log() {
-        let log = "spawned uWSGI worker 1 (pid: 11, cores: 1)\n\
-                   spawned uWSGI worker 2 (pid: 12, cores: 1)\n\
-                   spawned uWSGI mule 1 (pid: 13)\n\
-                   Respawned uWSGI worker 1 (new pid: 14)\n";
-        assert_eq!(workers_in(log), BTreeMap::from([(1, 14), (2, 12)]));
-        let alone = "spawned uWSGI worker 1 (and the only) (pid: 9, cores: 1)\n";
-        assert_eq!(workers_in(alone), BTreeMap::from([(1, 9)]));
-    }
 }

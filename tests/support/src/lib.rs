@@ -18,6 +18,7 @@
 mod host;
 pub mod http;
 mod instance;
+mod lines;
 pub mod load;
 mod log;
 mod port;
@@ -25,6 +26,7 @@ pub mod proc;
 mod process;
 pub mod signal;
 mod uwsgi;
+mod watchdog;
 
 pub use host::{default_host, host_of, hosts, plugin_path, Flavour, Host};
 pub use http::Response;

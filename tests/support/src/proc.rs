@@ -68,6 +68,12 @@ pub fn vsz(pid: i32) -> u64 {
     number(&stat(pid)[VSIZE])
 }
 
+/// How a process that nobody has waited for ended, as wait(2) tells it (proc(5), field 52).
+pub fn wait_status(pid: i32) -> i32 {
+    let status = &stat(pid)[EXIT_CODE];
+    i32::try_from(number(status)).expect("a status is 16 bits")
+}
+
 /// Waits until a worker that has answered is done with the request, too: after the answer uWSGI
 /// still has things to do, and until then it is busy. Then it sleeps.
 ///
@@ -126,6 +132,7 @@ const MINFLT: usize = 7;
 const UTIME: usize = 11;
 const STIME: usize = 12;
 const VSIZE: usize = 20;
+const EXIT_CODE: usize = 49;
 
 fn stat(pid: i32) -> Vec<String> {
     fields(&read(pid, "stat"))

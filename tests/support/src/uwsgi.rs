@@ -2,7 +2,8 @@
 
 use crate::{
     host::{plugin_path, Flavour, Host, DEBIAN_PLUGINS},
-    instance::{Finished, Instance, ACCEPTING},
+    instance::{Finished, Instance},
+    lines::ACCEPTING,
     port::Port,
 };
 use std::{

@@ -1,126 +1,17 @@
 //! What uWSGI tells of its workers' lives and ends is the same with pycow and without.
 
+mod life;
+
 use std::{
     collections::BTreeSet,
-    fs::{self, OpenOptions},
+    fs::OpenOptions,
     io::Write,
     time::{Duration, Instant},
 };
 
-use pycow_testkit::signal::{SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM};
-use pycow_testkit::{default_host, proc, Instance, Uwsgi};
-
-const APP: &str = r#"
-import atexit, os, threading
-
-def application(env, start):
-    if env["PATH_INFO"] == "/raise":
-        raise ValueError("on purpose")
-    if env["PATH_INFO"] == "/grow":
-        global ballast
-        ballast = b"x" * (100 << 20)
-    start("200 OK", [])
-    return [b"%d" % os.getpid()]
-
-# A worker that leaves has something to do.
-atexit.register(threading.Event().wait, 0.01)
-"#;
-
-/// What the log tells of lives and ends.
-const TELLING: [&str; 18] = [
-    "Respawned uWSGI worker",
-    "spawned uWSGI worker",
-    "killed successfully",
-    "buried after",
-    "DAMN !",
-    "OOPS !",
-    "inconsistent state",
-    "restoring worker",
-    "cheaped",
-    "cheap mode",
-    "The work of process",
-    "Gracefully killing worker",
-    "received...killing workers",
-    "graceful shutdown triggered",
-    "gracefully killing workers",
-    "(RE)spawned uWSGI master process",
-    "monitored exception",
-    "goodbye to uWSGI",
-];
-
-/// A uWSGI's life as seen from outside.
-#[derive(Debug, PartialEq)]
-struct Life {
-    /// The telling lines, pids and times replaced; sorted, for processes overtake each other.
-    log: Vec<String>,
-    /// Each worker's exit status that was looked at.
-    statuses: Vec<i32>,
-    /// The status of the whole.
-    end: Option<i32>,
-}
-
-impl Life {
-    fn tells(&self, text: &str, times: usize) {
-        let lines = self.log.iter().filter(|line| line.contains(text));
-        assert_eq!(lines.count(), times, "{text:?} in {:#?}", self.log);
-    }
-}
-
-/// Lives the same life without pycow and with it.
-fn both(prepare: impl Fn(Uwsgi) -> Uwsgi, live: impl Fn(Instance) -> Seen) -> Life {
-    let [stock, ours] = [false, true].map(|pycow| {
-        let uwsgi = prepare(Uwsgi::on(&default_host()).app(APP));
-        let uwsgi = if pycow { uwsgi.with_pycow() } else { uwsgi };
-        let Seen { uwsgi, statuses } = live(uwsgi.start());
-        let finished = uwsgi.finish();
-        let farewells = finished.log.matches(" leaves after ").count();
-        assert_eq!(farewells > 0, pycow, "{farewells} farewells");
-        Life {
-            log: telling(&finished.log),
-            statuses,
-            end: finished.status.code(),
-        }
-    });
-    assert_eq!(ours, stock);
-    ours
-}
-
-/// A uWSGI that was told to end, and what was seen before.
-struct Seen {
-    uwsgi: Instance,
-    statuses: Vec<i32>,
-}
-
-impl From<Instance> for Seen {
-    fn from(uwsgi: Instance) -> Self {
-        let statuses = Vec::new();
-        Self { uwsgi, statuses }
-    }
-}
-
-fn telling(log: &str) -> Vec<String> {
-    let lines = log
-        .lines()
-        .filter(|line| TELLING.iter().any(|text| line.contains(text)));
-    let mut lines: Vec<String> = lines.map(without_pids_and_times).collect();
-    lines.sort();
-    lines
-}
-
-fn without_pids_and_times(line: &str) -> String {
-    // "Mon Nov 23 10:54:44 2026 - graceful shutdown triggered..."
-    let line = line.split_once(" 20").map_or(line, |(_, rest)| {
-        rest.split_once(" - ").map_or(line, |(_, text)| text)
-    });
-    let mut words: Vec<&str> = line.split(' ').collect();
-    for i in 1..words.len() {
-        let varies = ["(pid:", "pid:", "process", "after"].contains(&words[i - 1]);
-        if varies && words[i].starts_with(|c: char| c.is_ascii_digit()) {
-            words[i] = "N";
-        }
-    }
-    words.join(" ")
-}
+use life::{both, Seen};
+use pycow_testkit::signal::{SIGHUP, SIGINT, SIGKILL, SIGTERM};
+use pycow_testkit::{proc, Instance};
 
 fn end(uwsgi: Instance) -> Seen {
     uwsgi.signal(SIGTERM);
@@ -130,19 +21,6 @@ fn end(uwsgi: Instance) -> Seen {
 fn first_worker(uwsgi: &Instance) -> i32 {
     uwsgi.await_log("spawned uWSGI worker 1 (");
     uwsgi.workers()[0]
-}
-
-/// Tells the worker to leave by a signal and reads its exit status, which only the master learns:
-/// it is held until the status was read from the zombie.
-fn status_at(uwsgi: &Instance, worker: i32, signal: i32) -> i32 {
-    uwsgi.signal(SIGSTOP);
-    uwsgi.kill(worker, signal);
-    uwsgi.await_gone(worker);
-    let stat = fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
-    uwsgi.signal(SIGCONT);
-    // proc(5): field 52, counted from the state, which is field 3.
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    fields.split_whitespace().nth(49).unwrap().parse().unwrap()
 }
 
 /// Asks until the answer comes from a worker that is none of these.
@@ -166,7 +44,7 @@ fn a_worker_told_to_leave_by_a_signal() {
             let mut statuses = Vec::new();
             for (accepting, signal) in [(2, SIGTERM), (3, SIGINT), (4, SIGHUP), (5, SIGKILL)] {
                 let worker = first_worker(&uwsgi);
-                statuses.push(status_at(&uwsgi, worker, signal));
+                statuses.push(uwsgi.wait_status(worker, || uwsgi.kill(worker, signal)));
                 uwsgi.await_accepting(accepting);
                 // The master may say so later than its worker accepts.
                 uwsgi.await_log_times("Respawned uWSGI worker 1", accepting - 1);

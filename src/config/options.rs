@@ -1,0 +1,273 @@
+//! The options: names, help, values and what is allowed; from text into a [`Config`].
+
+use std::{ffi::CStr, fmt};
+
+use super::{Config, ExitPolicy, GcPolicy, Thresholds};
+
+/// A value that an option does not take.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    option: &'static CStr,
+    value: String,
+    allowed: &'static str,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            option,
+            value,
+            allowed,
+        } = self;
+        let option = option.to_string_lossy();
+        write!(
+            f,
+            "invalid value \"{value}\" for option {option}, allowed: {allowed}"
+        )
+    }
+}
+
+/// One option: what uWSGI shows in `--help`, and what a value does to the configuration.
+#[derive(Debug)]
+pub struct Opt {
+    /// The ini key; `--name` on the command line.
+    pub name: &'static CStr,
+    /// A line for `--help`.
+    pub help: &'static CStr,
+    /// `--name` alone means `true`.
+    pub is_switch: bool,
+    /// What is allowed, for the line that refuses a value.
+    allowed: &'static str,
+    apply: fn(&mut Config, &str) -> Option<()>,
+}
+
+impl Opt {
+    /// Puts a value into the configuration; a later one replaces an earlier one.
+    pub fn apply(&self, config: &mut Config, value: &str) -> Result<(), Refused> {
+        (self.apply)(config, value.trim()).ok_or_else(|| Refused {
+            option: self.name,
+            value: value.into(),
+            allowed: self.allowed,
+        })
+    }
+}
+
+/// Every option, in the order of `--help`.
+pub const OPTIONS: [Opt; 8] = [
+    Opt {
+        name: c"pycow-gc",
+        help:
+            c"set the policy of Python's garbage collector: keep, off, freeze (default) or immortal",
+        is_switch: false,
+        allowed: "keep, off, freeze or immortal",
+        apply: |config, value| {
+            config.gc = match value {
+                "keep" => GcPolicy::Keep,
+                "off" => GcPolicy::Off,
+                "freeze" => GcPolicy::Freeze,
+                "immortal" => GcPolicy::Immortal,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-gc-threshold",
+        help: c"set the collector's thresholds in workers under freeze and immortal (A[,B[,C]])",
+        is_switch: false,
+        allowed: "one to three whole numbers, A[,B[,C]], the first above 0",
+        apply: |config, value| {
+            config.thresholds = Some(thresholds(value)?);
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-gc-guard",
+        help: c"overrule code that changes the collector's policy, and name it in the log",
+        is_switch: true,
+        allowed: SWITCH,
+        apply: |config, value| {
+            config.guard = Some(switch(value)?);
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-exit",
+        help: c"set how workers leave: fast (every hook, no teardown, default) or full",
+        is_switch: false,
+        allowed: "fast or full",
+        apply: |config, value| {
+            config.exit = match value {
+                "fast" => ExitPolicy::Fast,
+                "full" => ExitPolicy::Full,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-exit-timeout",
+        help: c"set how many seconds the exit hooks may take (default 30, 0: no bound)",
+        is_switch: false,
+        allowed: "a whole number of seconds, 0 to 86400 (0: no bound)",
+        apply: |config, value| {
+            config.exit_timeout = whole(value).filter(|seconds| *seconds <= 86_400)?;
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-ksm",
+        help: c"ask the kernel to merge equal pages of the workers (Linux 6.4 and newer)",
+        is_switch: true,
+        allowed: SWITCH,
+        apply: |config, value| {
+            config.ksm = switch(value)?;
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-sample",
+        help:
+            c"set the seconds between two samples of every process's memory (default 10, 0: none)",
+        is_switch: false,
+        allowed: "a whole number of seconds, 0 to 86400 (0: none)",
+        apply: |config, value| {
+            config.sample = whole(value).filter(|seconds| *seconds <= 86_400)?;
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-textfile",
+        help: c"write a Prometheus text file after every sample of the master",
+        is_switch: false,
+        allowed: TEXTFILE,
+        apply: |config, value| {
+            // uWSGI and applications change the working directory as they start.
+            let is_file = value.starts_with('/') && !value.ends_with('/') && !value.contains('\0');
+            config.textfile = is_file.then(|| Some(value.to_owned()))?;
+            Some(())
+        },
+    },
+];
+
+const SWITCH: &str = "true or false";
+const TEXTFILE: &str = "the absolute path of a file in a directory that uWSGI may write to";
+
+/// The value of `pycow-textfile` is a path that cannot be written.
+pub fn refused_textfile(path: &str) -> Refused {
+    Refused {
+        option: c"pycow-textfile",
+        value: path.into(),
+        allowed: TEXTFILE,
+    }
+}
+
+/// As uWSGI reads a switch (`uwsgi_opt_true`), but what is neither is refused.
+fn switch(value: &str) -> Option<bool> {
+    let is = |word: &&str| value.eq_ignore_ascii_case(word);
+    if ["true", "on", "yes", "1"].iter().any(is) {
+        Some(true)
+    } else if ["false", "off", "no", "0"].iter().any(is) {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// Digits only: no sign, no blank.
+fn whole<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|c| c.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+fn thresholds(value: &str) -> Option<Thresholds> {
+    let values: Option<Vec<i32>> = value.split(',').map(|part| whole(part.trim())).collect();
+    let thresholds = Thresholds::new(&values?)?;
+    // 0 would switch collections off: that is the policy `off`, not a threshold.
+    (thresholds.values()[0] > 0).then_some(thresholds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured(pairs: &[(&str, &str)]) -> Result<Config, Refused> {
+        let mut config = Config::default();
+        for (name, value) in pairs {
+            let option = OPTIONS
+                .iter()
+                .find(|option| option.name.to_str() == Ok(name))
+                .unwrap();
+            option.apply(&mut config, value)?;
+        }
+        Ok(config)
+    }
+
+    #[test]
+    fn the_last_value_wins() {
+        let config = configured(&[("pycow-gc", "off"), ("pycow-gc", "keep")]).unwrap();
+        assert_eq!(config.gc, GcPolicy::Keep);
+    }
+
+    #[test]
+    fn thresholds_are_one_to_three_numbers() {
+        let set = |value| configured(&[("pycow-gc-threshold", value)]).map(|c| c.thresholds);
+        assert_eq!(set("50000,20").unwrap(), Thresholds::new(&[50000, 20]));
+        assert_eq!(set(" 1, 2, 3 ").unwrap(), Thresholds::new(&[1, 2, 3]));
+        for wrong in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "1,",
+            "1,2,3,4",
+            "1;2",
+            "x",
+            "3000000000",
+        ] {
+            assert!(set(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_option_refuses_nonsense_by_name() {
+        for option in &OPTIONS {
+            let error = option
+                .apply(&mut Config::default(), "nonsense")
+                .unwrap_err();
+            let line = error.to_string();
+            assert!(
+                line.contains(option.name.to_str().unwrap()) && line.contains("\"nonsense\""),
+                "{line}"
+            );
+            assert!(line.contains(option.allowed), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_guard_follows_the_policy_unless_told() {
+        let guarded = |pairs: &[_]| configured(pairs).unwrap().guarded();
+        assert!(!guarded(&[]));
+        assert!(guarded(&[("pycow-gc", "off")]));
+        assert!(!guarded(&[("pycow-gc", "off"), ("pycow-gc-guard", "no")]));
+        assert!(guarded(&[("pycow-gc-guard", "true")]));
+        assert!(!guarded(&[
+            ("pycow-gc", "keep"),
+            ("pycow-gc-guard", "true")
+        ]));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_told() {
+        let idle = |pairs: &[_]| configured(pairs).unwrap().without_effect();
+        assert_eq!(idle(&[("pycow-gc-threshold", "9")]), None);
+        assert_eq!(
+            idle(&[("pycow-gc-threshold", "9"), ("pycow-gc", "off")]),
+            Some("pycow-gc-threshold")
+        );
+        assert_eq!(
+            idle(&[("pycow-gc-guard", "1"), ("pycow-gc", "keep")]),
+            Some("pycow-gc-guard")
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! Where the samples can be read: uWSGI's metrics, variables of its log format, RPC functions.
+
+use std::{
+    borrow::Cow,
+    ffi::CStr,
+    fmt,
+    sync::{atomic::Ordering, OnceLock},
+};
+
+use super::{
+    sample::{own_slot, TABLE},
+    Running, FROZEN, IMMORTAL, RUNNING,
+};
+use crate::{
+    config::GcPolicy,
+    memory::sampler,
+    report::{
+        facts::Facts,
+        json, prometheus,
+        slot::Gauge,
+        table::{Seat, Table},
+    },
+    uwsgi::{
+        abi,
+        host::Host,
+        logvars::{self, Variable},
+        metrics::{self, Metric},
+        rpc,
+    },
+};
+
+/// uWSGI's version.
+static UWSGI: OnceLock<Cow<'static, str>> = OnceLock::new();
+
+/// The functions that others may call: what uWSGI is told of each, and its name.
+const FUNCTIONS: [(usize, &CStr); 2] = [(JSON, c"pycow.json"), (TEXT, c"pycow.prometheus")];
+const JSON: usize = 1;
+const TEXT: usize = 2;
+
+/// uWSGI sets up metrics and log format next.
+pub(super) fn register(host: &'static Host, table: &'static Table) {
+    let _ = UWSGI.set(host.version());
+    let registered = metrics::register(host, shown(table, host.workers()))
+        .and_then(|()| logvars::register(host, variable));
+    if let Err(missing) = registered {
+        log::warn!("{missing}: what needs it is left out");
+    }
+}
+
+/// uWSGI's metrics of a worker have the numbers 3.N.1 to 3.N.14, those of the core 5.1 to 5.5 and
+/// 5.100 to 5.104 (core/metrics.c of every 2.0.x).
+fn shown(table: &'static Table, workers: usize) -> impl Iterator<Item = Metric> {
+    const GAUGES: [(&str, u32, Gauge); 5] = [
+        ("shared_size", 101, Gauge::Shared),
+        ("private_size", 102, Gauge::Private),
+        ("pss_size", 103, Gauge::Pss),
+        ("inherited_size", 104, Gauge::Inherited),
+        ("ksm_size", 105, Gauge::Ksm),
+    ];
+    let of_worker = move |number| {
+        let slot = table.slot(Seat::Worker(number));
+        slot.into_iter().flat_map(move |slot| {
+            GAUGES.map(|(name, oid, gauge)| Metric {
+                name: format!("worker.{number}.{name}"),
+                oid: format!("3.{number}.{oid}"),
+                number: slot.gauge(gauge),
+            })
+        })
+    };
+    let total = Metric {
+        name: "core.total_pss".into(),
+        oid: "5.110".into(),
+        number: table.total_pss(),
+    };
+    (1..=workers).flat_map(of_worker).chain([total])
+}
+
+/// Applications are loaded next; uWSGI takes RPC functions now.
+pub fn offer(plugin: &'static abi::Table) {
+    let Some(running) = RUNNING.get() else { return };
+    for (number, name) in FUNCTIONS {
+        match rpc::register(running.host, plugin, name, number) {
+            Ok(true) => {}
+            Ok(false) => log::warn!("uWSGI does not take {} (rpc-max?)", name.to_string_lossy()),
+            Err(missing) => return log::warn!("{missing}: no RPC functions"),
+        }
+    }
+}
+
+/// A variable of the log format, in bytes, as of the last sample of this process.
+fn variable(variable: Variable) -> Option<u64> {
+    let sample = own_slot()?.read()?;
+    Some(match variable {
+        Variable::Shared => sample.shared,
+        Variable::Private => sample.private,
+        Variable::Pss => sample.pss,
+    })
+}
+
+/// What the RPC function of that number answers.
+pub fn answer(function: usize) -> Option<String> {
+    let (running, table) = (RUNNING.get()?, TABLE.get()?);
+    let mut text = String::new();
+    let written = match function {
+        JSON => json::write(&mut text, &facts(running), table, sampler::clock()),
+        TEXT => prometheus::write(&mut text, &facts(running), table),
+        _ => Err(fmt::Error),
+    };
+    written.ok().map(|()| text)
+}
+
+/// What is true of the whole instance.
+pub(super) fn facts(running: &Running) -> Facts<'_> {
+    let config = &running.config;
+    let (frozen, immortal) = (
+        FROZEN.load(Ordering::Relaxed),
+        IMMORTAL.load(Ordering::Relaxed),
+    );
+    let fell_back = config.gc == GcPolicy::Immortal && frozen > 0 && immortal == 0;
+    let gc = if fell_back {
+        GcPolicy::Freeze
+    } else {
+        config.gc
+    };
+    Facts {
+        pycow: env!("CARGO_PKG_VERSION"),
+        uwsgi: UWSGI.get().map_or("", |version| version),
+        python: running.python.version(),
+        gc: gc.name(),
+        thresholds: match gc {
+            GcPolicy::Keep => &[],
+            GcPolicy::Off => &[0],
+            _ => running.worker_thresholds().map_or(&[], |t| t.values()),
+        },
+        guarded: config.guarded(),
+        exit: config.exit.name(),
+        exit_timeout: config.exit_timeout,
+        ksm: config.ksm,
+        sample: config.sample,
+        frozen,
+        immortal,
+    }
+}

@@ -1,0 +1,117 @@
+//! Hooks that do not end are left behind after `pycow-exit-timeout`.
+
+use std::time::{Duration, Instant};
+
+use pycow_testkit::signal::SIGTERM;
+use pycow_testkit::{default_host, proc, Instance};
+
+use super::{only_worker, said, status_of, with_app, Gate, END_CODE};
+
+const BOUND_LINE: &str = "[pycow] WARNING: the exit hooks did not end within pycow-exit-timeout: \
+                          leaving without them; what held them:";
+
+/// How long the worker took to leave at SIGTERM, and its status.
+fn timed_leave(uwsgi: &Instance, worker: i32) -> (Duration, i32) {
+    let start = Instant::now();
+    let status = status_of(uwsgi, worker, || uwsgi.kill(worker, SIGTERM));
+    let time = start.elapsed();
+    // Whatever the worker wrote stands before what its master says of its end.
+    uwsgi.await_log(&format!("DAMN ! worker 1 (pid: {worker}) died"));
+    (time, status)
+}
+
+#[test]
+fn hooks_that_never_end_are_left_behind_with_their_stacks() {
+    let uwsgi = with_app(
+        &default_host(),
+        r#"
+def in_the_background():
+    threading.Event().wait()
+
+def start_thread():
+    threading.Thread(target=in_the_background, daemon=True).start()
+uwsgi.post_fork_hook = start_thread
+
+def waits_for_a_dead_collector():
+    say("the hook begins")
+    threading.Event().wait()
+atexit.register(say, "never comes")
+atexit.register(waits_for_a_dead_collector)
+"#,
+    )
+    .set("pycow-exit-timeout", 1)
+    .start();
+    let worker = only_worker(&uwsgi);
+    let (time, status) = timed_leave(&uwsgi, worker);
+    assert!(time >= Duration::from_secs(1), "{time:?}");
+    assert!(time < Duration::from_secs(5), "{time:?}");
+    assert_eq!(status, END_CODE);
+    let log = uwsgi.log();
+    assert_eq!(said(&log, worker), ["the hook begins"]);
+    let (_, stacks) = log.split_once(BOUND_LINE).expect(BOUND_LINE);
+    for function in ["in waits_for_a_dead_collector", "in in_the_background"] {
+        assert!(stacks.contains(function), "{function}");
+    }
+}
+
+#[test]
+fn the_bound_covers_a_lock_that_is_never_given_back() {
+    // One call into C that holds the GIL from before its line to the end of the process.
+    let uwsgi = with_app(
+        &default_host(),
+        r#"
+import ctypes
+
+def keeps_the_gil():
+    open("gate").readline()
+    ctypes.PyDLL(None).system(b"echo the GIL is held; read line < gate")
+
+def application(env, start):
+    threading.Thread(target=keeps_the_gil, daemon=True).start()
+    start("200 OK", [])
+    return []
+atexit.register(say, "never comes")
+"#,
+    )
+    .flag("enable-threads")
+    .set("pycow-exit-timeout", 1);
+    let gate = Gate::in_dir(uwsgi.dir());
+    let uwsgi = uwsgi.start();
+    uwsgi.get("/");
+    gate.open();
+    uwsgi.await_log("the GIL is held");
+    let worker = only_worker(&uwsgi);
+    proc::await_idle(worker);
+    let (time, status) = timed_leave(&uwsgi, worker);
+    gate.open();
+    assert!(time >= Duration::from_secs(1), "{time:?}");
+    assert!(time < Duration::from_secs(5), "{time:?}");
+    assert_eq!(status, END_CODE);
+    let log = uwsgi.log();
+    assert_eq!(said(&log, worker), [""; 0]);
+    let (_, stacks) = log.split_once(BOUND_LINE).expect(BOUND_LINE);
+    assert!(stacks.contains("in keeps_the_gil"));
+}
+
+#[test]
+fn without_a_bound_a_hook_takes_its_time() {
+    // The same hook under a bound shorter than itself, so that it is known to be too long for one.
+    for (bound, expected) in [(1, &["begins"][..]), (0, &["begins", "ends"][..])] {
+        let uwsgi = with_app(
+            &default_host(),
+            r#"
+@atexit.register
+def slow():
+    say("begins")
+    time.sleep(2)
+    say("ends")
+"#,
+        )
+        .set("pycow-exit-timeout", bound)
+        .start();
+        let worker = only_worker(&uwsgi);
+        let finished = uwsgi.stop();
+        assert_eq!(said(&finished.log, worker), expected);
+        assert_eq!(finished.log.contains(BOUND_LINE), bound == 1);
+    }
+}

@@ -1,0 +1,102 @@
+//! Signals reach the process that they are for, and cut no hook short.
+
+use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
+use pycow_testkit::{default_host, proc};
+
+use super::{farewell, only_worker, said, start, status_of, with_app, Gate, END_CODE, HOOKS};
+
+#[test]
+fn a_second_signal_does_not_cut_the_hooks_short() {
+    for master in [true, false] {
+        let uwsgi = with_app(
+            &default_host(),
+            r#"
+@atexit.register
+def waits():
+    say("waits")
+    open("gate").readline()
+    say("waited")
+atexit.register(say, "the first hook")
+"#,
+        );
+        let gate = Gate::in_dir(uwsgi.dir());
+        let uwsgi = if master { uwsgi } else { uwsgi.unset("master") };
+        let uwsgi = uwsgi.start();
+        let worker = only_worker(&uwsgi);
+        let leave = || {
+            uwsgi.kill(worker, SIGTERM);
+            uwsgi.await_log("says: waits");
+            for signal in [SIGTERM, SIGINT, SIGHUP] {
+                uwsgi.kill(worker, signal);
+            }
+            gate.open();
+        };
+        if master {
+            assert_eq!(status_of(&uwsgi, worker, leave), END_CODE);
+        } else {
+            leave();
+            uwsgi.await_gone(worker);
+        }
+        uwsgi.await_log(&format!("(pid {worker}) leaves after "));
+        let log = uwsgi.log();
+        let expected = ["the first hook", "waits", "waited"];
+        assert_eq!(said(&log, worker), expected, "master: {master}");
+        assert!(farewell(&log, worker).contains(", hooks took "));
+    }
+}
+
+#[test]
+fn a_program_that_a_hook_starts_can_be_ended_by_signals() {
+    let uwsgi = with_app(
+        &default_host(),
+        r#"
+import signal, subprocess
+
+@atexit.register
+def run():
+    for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+        program = subprocess.Popen(["sleep", "30"])
+        program.send_signal(number)
+        say("ended with %d" % program.wait())
+"#,
+    )
+    .set("pycow-exit-timeout", 10)
+    .start();
+    let worker = only_worker(&uwsgi);
+    let finished = uwsgi.stop();
+    let expected = ["ended with -15", "ended with -2", "ended with -1"];
+    assert_eq!(said(&finished.log, worker), expected);
+}
+
+#[test]
+fn a_child_of_the_application_is_not_taken_for_the_worker() {
+    let uwsgi = start(&format!(
+        r#"{HOOKS}
+import ctypes
+
+def application(env, start):
+    child = os.fork()
+    if child == 0:
+        ctypes.CDLL(None).exit(3)
+    status = os.waitpid(child, 0)[1]
+    start("200 OK", [])
+    return [b"%d ended with %d" % (child, status >> 8)]
+"#
+    ));
+    let worker = only_worker(&uwsgi);
+    let children = [(); 2].map(|()| {
+        let body = uwsgi.get("/").body;
+        let (child, status) = body.split_once(" ended with ").unwrap();
+        assert_eq!(status, "3");
+        child.parse().unwrap()
+    });
+    assert_eq!(uwsgi.workers(), [worker]);
+    proc::await_idle(worker);
+    let finished = uwsgi.stop();
+    for child in children {
+        assert_eq!(said(&finished.log, child), [""; 0]);
+    }
+    assert_eq!(finished.log.matches(" leaves after ").count(), 1);
+    let line = farewell(&finished.log, worker);
+    assert!(line.contains(" leaves after 2 requests: "), "{line}");
+}

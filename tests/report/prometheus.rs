@@ -1,0 +1,125 @@
+//! Prometheus itself, and what `contrib/` has for it and for Grafana.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use pycow_testkit::proc;
+use serde_json::Value;
+
+use super::{busy, names, reporting, tool, until, within};
+
+/// Killed when dropped.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_prometheus_server_scrapes_and_answers() {
+    let Some(mut prometheus) = tool("prometheus") else {
+        return;
+    };
+    let uwsgi = reporting(1).set("processes", 2).start();
+    let config = uwsgi.dir().join("prometheus.yml");
+    let address = uwsgi.url("").replace("http://", "");
+    let text = format!(
+        "global: {{scrape_interval: 1s}}\n\
+         rule_files: [{}]\n\
+         scrape_configs: [{{job_name: uwsgi, static_configs: [{{targets: ['{address}']}}]}}]\n",
+        contrib("prometheus/pycow.rules.yml").display(),
+    );
+    fs::write(&config, text).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let server = prometheus
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            uwsgi.dir().join("tsdb").display()
+        ))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _server = Server(server);
+    let query = |expression: &str| {
+        let path = format!("/api/v1/query?query={expression}");
+        let answer = pycow_testkit::http::get(port, &path).ok()?;
+        let answer: Value = serde_json::from_str(&answer.body).ok()?;
+        let result = answer["data"]["result"].as_array()?.clone();
+        (!result.is_empty()).then_some(result)
+    };
+    let shared = until("answer", || query("uwsgi_worker_shared_bytes"));
+    assert_eq!(shared.len(), 2, "{shared:?}");
+    for (series, pid) in shared.iter().zip(uwsgi.workers()) {
+        assert!(series["metric"]["worker_id"].is_string(), "{series}");
+        let value = series["value"][1].as_str().unwrap().parse().unwrap();
+        assert!(within(5.0, value, proc::rollup(pid).shared()), "{series}");
+    }
+    let rest =
+        "sum(uwsgi_worker_pss_bytes)%2Bsum(uwsgi_master_pss_bytes)-sum(uwsgi_total_pss_bytes)";
+    until("sum that is none", || {
+        let rest = query(rest)?[0]["value"][1].as_str()?.parse::<f64>().ok()?;
+        (rest.abs() < 2_000_000.0).then_some(())
+    });
+    let info = until("versions", || query("uwsgi_pycow_info"));
+    assert_eq!(info[0]["metric"]["version"], env!("CARGO_PKG_VERSION"));
+}
+
+fn contrib(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("contrib")
+        .join(name)
+}
+
+#[test]
+fn the_alert_rules_hold_what_they_promise() {
+    let Some(mut promtool) = tool("promtool") else {
+        return;
+    };
+    let answer = promtool
+        .args(["test", "rules"])
+        .arg(contrib("prometheus/pycow.rules.test.yml"))
+        .output()
+        .unwrap();
+    assert!(
+        answer.status.success(),
+        "{}",
+        String::from_utf8_lossy(&answer.stdout)
+    );
+}
+
+#[test]
+fn dashboard_and_rules_ask_for_what_there_is() {
+    let uwsgi = busy();
+    let there = names(&uwsgi.get("/metrics").body);
+    let dashboard = fs::read_to_string(contrib("grafana/pycow.json")).unwrap();
+    let parsed: Value = serde_json::from_str(&dashboard).unwrap();
+    let panels = parsed["panels"].as_array().unwrap();
+    let mut asked = BTreeSet::new();
+    for panel in panels {
+        for target in panel["targets"].as_array().unwrap() {
+            asked.insert(target["expr"].as_str().unwrap().to_owned());
+        }
+    }
+    let rules = fs::read_to_string(contrib("prometheus/pycow.rules.yml")).unwrap();
+    asked.insert(rules);
+    let end = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let words = asked.iter().flat_map(|text| text.split(end));
+    let wanted: BTreeSet<_> = words.filter(|word| word.starts_with("uwsgi_")).collect();
+    assert!(wanted.len() > 8, "{wanted:?}");
+    for name in wanted {
+        assert!(there.contains(name), "{name} of {there:?}");
+    }
+}

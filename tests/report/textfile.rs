@@ -1,0 +1,127 @@
+//! The text file for node_exporter.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use pycow_testkit::signal::SIGTERM;
+use serde_json::Value;
+
+use super::{json, promtool_checks, reporting, until};
+
+#[test]
+fn the_text_file_is_replaced_whole_and_goes_with_its_instance() {
+    let uwsgi = reporting(1).set("processes", 2);
+    let file = uwsgi.dir().join("pycow.prom");
+    let uwsgi = uwsgi.set("pycow-textfile", file.display()).start();
+    let whole = |text: &str| {
+        text.starts_with("# HELP uwsgi_pycow_info ")
+            && text.contains("uwsgi_pycow_exit_timeout_seconds 30\n")
+    };
+    for _ in 0..3 {
+        let mut old = until("file", || fs::File::open(&file).ok());
+        let inode = old.metadata().unwrap().ino();
+        let start = Instant::now();
+        // Without a pause: a file that is gone or cut for a moment only is to be seen.
+        while fs::metadata(&file).expect("the file is always there").ino() == inode {
+            let text = fs::read_to_string(&file).expect("the file is always there");
+            assert!(whole(&text), "{text}");
+            assert!(start.elapsed() < Duration::from_secs(20), "no newer file");
+        }
+        // Who had opened the old one still reads all of it.
+        let mut text = String::new();
+        old.read_to_string(&mut text).unwrap();
+        assert!(whole(&text), "{text}");
+    }
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(whole(&text) && text.contains("uwsgi_worker_shared_bytes{worker_id=\"2\"}"));
+    promtool_checks(uwsgi.dir(), &text);
+    assert!(!uwsgi.dir().join("pycow.prom.tmp").exists());
+    // node_exporter is another user.
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o444, 0o444);
+    uwsgi.signal(SIGTERM);
+    until("end of the file", || (!file.exists()).then_some(()));
+    assert!(uwsgi.finish().status.success());
+    assert!(!file.exists());
+}
+
+#[test]
+fn wrong_values_end_the_start_with_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = dir.path().join("taken");
+    fs::create_dir(&taken).unwrap();
+    let taken = taken.display().to_string();
+    let wrong = [
+        (
+            "pycow-sample",
+            "-1",
+            "a whole number of seconds, 0 to 86400",
+        ),
+        (
+            "pycow-sample",
+            "often",
+            "a whole number of seconds, 0 to 86400",
+        ),
+        (
+            "pycow-sample",
+            "86401",
+            "a whole number of seconds, 0 to 86400",
+        ),
+        ("pycow-textfile", "", "the absolute path of a file"),
+        (
+            "pycow-textfile",
+            "pycow.prom",
+            "the absolute path of a file",
+        ),
+        ("pycow-textfile", "/tmp/", "the absolute path of a file"),
+        (
+            "pycow-textfile",
+            "/nonexistent/pycow.prom",
+            ": No such file or directory",
+        ),
+        (
+            "pycow-textfile",
+            "/dev/null/pycow.prom",
+            ": Not a directory",
+        ),
+        ("pycow-textfile", &taken, ": Is a directory"),
+    ];
+    for (option, value, reason) in wrong {
+        let finished = reporting(1).set(option, value).run();
+        assert_eq!(finished.status.code(), Some(1), "{option} = {value}");
+        let ours = finished
+            .log
+            .lines()
+            .filter(|line| line.contains("[pycow] ERROR"));
+        let lines: Vec<&str> = ours.collect();
+        let said =
+            format!("[pycow] ERROR: invalid value \"{value}\" for option {option}, allowed: ");
+        assert!(lines.len() == 1 && lines[0].starts_with(&said), "{lines:?}");
+        assert!(lines[0].contains(reason), "{lines:?}");
+    }
+    let uwsgi = reporting(0).set("pycow-textfile", dir.path().join("pycow.prom").display());
+    uwsgi
+        .start()
+        .await_log("WARNING: pycow-textfile has no effect with pycow-sample = 0");
+}
+
+#[test]
+fn a_text_file_that_cannot_be_written_any_more_is_told_once() {
+    let uwsgi = reporting(1);
+    let dir = uwsgi.dir().join("prom");
+    fs::create_dir(&dir).unwrap();
+    let file = dir.join("pycow.prom");
+    let uwsgi = uwsgi.set("pycow-textfile", file.display()).start();
+    until("file", || file.exists().then_some(()));
+    fs::remove_dir_all(&dir).unwrap();
+    let warning = "[pycow] WARNING: pycow-textfile cannot be written";
+    uwsgi.await_log(warning);
+    let age = |report: &Value| report["processes"][0]["age"].as_f64().unwrap();
+    until("old sample", || (age(&json(&uwsgi)) > 0.8).then_some(()));
+    until("sample", || (age(&json(&uwsgi)) < 0.3).then_some(()));
+    assert_eq!(uwsgi.log().matches(warning).count(), 1);
+    // It comes back with its directory.
+    fs::create_dir(&dir).unwrap();
+    until("file", || file.exists().then_some(()));
+}
