@@ -6,7 +6,7 @@ libclang = $(shell ls -d .hosts/libclang/lib/python3.*/site-packages/clang/nativ
 cargo = $(addprefix LIBCLANG_PATH=,$(libclang)) cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test lint demo bench costs matrix
+.PHONY: help setup tools build test lint demo bench costs matrix dist
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
@@ -49,3 +49,14 @@ matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tests/support/setup --all
 	$(MAKE) build
 	$(cargo) test --release --test load -- --nocapture
+
+# zig brings a linker and the symbol versions of every glibc.
+dist = target/dist/pycow_plugin.so
+dist: tools ## one file for every host: target/dist/pycow_plugin.so, for glibc 2.17 and newer
+	tests/support/setup --dist
+	PATH="$(CURDIR)/.hosts/zig/bin:$$PATH" $(cargo) zigbuild --release --lib --target x86_64-unknown-linux-gnu.2.17
+	install -D target/x86_64-unknown-linux-gnu/release/libpycow_plugin.so $(dist)
+	! readelf --version-info $(dist) | grep -E 'GLIBC_2\.(1[89]|[2-9][0-9])'
+	tests/support/setup
+	PYCOW_PLUGIN=$(CURDIR)/$(dist) $(cargo) test --release --test object --test load
+	PYCOW_HOSTS=$(CURDIR)/.hosts/old PYCOW_PLUGIN=$(CURDIR)/$(dist) $(cargo) test --release --test load -- it_loads_everywhere

@@ -3,14 +3,16 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use serde::Deserialize;
 
-use pycow_testkit::signal;
+use pycow_testkit::{proc, signal};
 
 const SCRIPT: &str = include_str!("wrk.lua");
 /// Seconds after which wrk gives up, whatever is left.
@@ -102,16 +104,18 @@ impl Wrk {
             .map_err(|error| format!("wrk: {error}"))?;
         let pid = i32::try_from(wrk.id()).expect("pids are small");
         let output = wrk.stdout.take().expect("it is piped");
-        let mut last = String::new();
-        let mut done = false;
-        for line in BufReader::new(output).lines() {
-            last = line.map_err(|error| format!("wrk: {error}"))?;
-            if last == "done" {
-                done = true;
-                // It would sleep for the rest of its duration.
-                signal::send(pid, signal::SIGINT);
+        let (mut last, mut done) = (String::new(), false);
+        thread::scope(|scope| {
+            for line in BufReader::new(output).lines() {
+                last = line?;
+                if last == "done" {
+                    done = true;
+                    scope.spawn(|| interrupt(pid));
+                }
             }
-        }
+            Ok(())
+        })
+        .map_err(|error: io::Error| format!("wrk: {error}"))?;
         let ended = wrk
             .wait_with_output()
             .map_err(|error| format!("wrk: {error}"))?;
@@ -128,6 +132,21 @@ impl Wrk {
             errors: said.refused + said.broken,
             latencies: said.latencies.into_iter().collect(),
         })
+    }
+}
+
+/// Ends a wrk that has its answers, before it has slept for its duration.
+///
+/// It may not have come to its sleep yet: a signal before that is lost, one still earlier would kill it.
+fn interrupt(pid: i32) {
+    const PAUSE: Duration = Duration::from_millis(5);
+    loop {
+        if proc::catches(pid, signal::SIGINT) {
+            signal::send(pid, signal::SIGINT);
+        }
+        if proc::gone_within(pid, PAUSE) {
+            return;
+        }
     }
 }
 
@@ -162,7 +181,37 @@ impl Served {
 
 #[cfg(test)]
 mod tests {
+    use std::{io::Write, net::TcpListener, time::Instant};
+
     use super::*;
+
+    /// wrk has its answer before it has come to its sleep, now and then.
+    #[test]
+    fn the_shortest_load_ends_at_once() {
+        if let Err(why) = check() {
+            return eprintln!("skipped: {why}");
+        }
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for mut client in server.incoming().flatten() {
+                let request = BufReader::new(client.try_clone().unwrap()).lines();
+                for _ in request
+                    .map_while(Result::ok)
+                    .take_while(|line| !line.is_empty())
+                {}
+                let _ = client.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let wrk = Wrk::new(folder.path(), &["/".into()]).unwrap();
+        let start = Instant::now();
+        for _ in 0..100 {
+            let served = wrk.run(port, 0, 1, 1).unwrap();
+            assert!(served.requests >= 1 && served.errors == 0, "{served:?}");
+        }
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
 
     #[test]
     fn loads_add_up() {

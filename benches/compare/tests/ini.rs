@@ -5,7 +5,7 @@ mod common;
 
 use std::{fs, net::TcpListener, path::Path};
 
-use common::{method, Bench, Ran};
+use common::{method, without_wrk, Bench, Ran};
 use pycow_testkit::{host_of, Flavour, Host};
 use serde_json::json;
 
@@ -40,6 +40,9 @@ fn compare(bench: Bench) -> Ran {
 
 #[test]
 fn an_ini_is_used_as_it_stands() {
+    if without_wrk() {
+        return;
+    }
     // Whoever opens the ini's own address fails: it is taken, as if the application ran already.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
@@ -111,6 +114,9 @@ endif =
 
 #[test]
 fn a_mounted_file_with_a_callable_is_found() {
+    if without_wrk() {
+        return;
+    }
     let Some(host) = with_env() else { return };
     let bench = Bench::on(&host)
         .file("code.py", SITE)

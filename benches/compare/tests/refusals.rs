@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, Ran};
+use common::{method, without_wrk, Bench, Ran};
 use pycow_testkit::default_host;
 
 const HELLO: &str = "def application(environ, start_response):
@@ -23,6 +23,9 @@ fn refused(ran: &Ran, why: &str) {
 
 #[test]
 fn wrong_options_are_refused() {
+    if without_wrk() {
+        return;
+    }
     for (arguments, why) in [
         ("--requests 0", "'0' for '--requests"),
         ("--workers many", "'many' for '--workers"),
@@ -63,6 +66,9 @@ fn wrong_options_are_refused() {
 
 #[test]
 fn an_ini_that_cannot_be_compared_is_refused() {
+    if without_wrk() {
+        return;
+    }
     for (ini, why) in [
         ("[uwsgi]\nprocesses = 2\n", "no module, wsgi-file or mount"),
         (
@@ -96,6 +102,9 @@ fn without_wrk_it_says_how_to_get_it() {
 
 #[test]
 fn an_application_that_does_not_load_shows_its_log() {
+    if without_wrk() {
+        return;
+    }
     let ran = Bench::on(&default_host())
         .file("wsgi.py", "raise RuntimeError('no database')\n")
         .with("--app wsgi.py --scale 0")
@@ -115,6 +124,9 @@ fn an_application_that_does_not_load_shows_its_log() {
 
 #[test]
 fn nobody_measures_error_pages_unawares() {
+    if without_wrk() {
+        return;
+    }
     let app = HELLO.replace(
         "'200 OK'",
         "'200 OK' if environ['PATH_INFO'] == '/good' else '500 No'",
@@ -135,4 +147,7 @@ fn nobody_measures_error_pages_unawares() {
         .well();
     let said = "1 of 2 paths are answered with an error, /bad with 500\n";
     assert!(mixed.stdout.contains(said), "{}", mixed.stdout);
+    let results = mixed.results();
+    let failed = method(&results, "stock")["figures"]["errors"]["median"].as_f64();
+    assert!(failed >= Some(8.0), "{failed:?} of 20 requests failed");
 }

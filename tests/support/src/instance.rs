@@ -212,11 +212,6 @@ impl Instance {
         );
     }
 
-    /// Whether that process ended within the limit.
-    pub fn gone_within(&self, pid: i32, limit: Duration) -> bool {
-        process::ended_within(pid, limit)
-    }
-
     /// How a worker ended after `leave`, as wait(2) tells it. Only its master learns that: it is held
     /// until the status was read from the zombie.
     pub fn wait_status(&self, worker: i32, leave: impl FnOnce()) -> i32 {

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::process;
+
 /// The memory of one process, summed over its mappings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rollup {
@@ -93,6 +95,19 @@ pub fn await_idle(worker: i32) {
 pub fn alive(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !matches!(fields(&stat)[STATE].as_str(), "Z" | "X"))
+}
+
+/// Whether the process ends within the limit, or has ended.
+pub fn gone_within(pid: i32, limit: Duration) -> bool {
+    process::ended_within(pid, limit)
+}
+
+/// Whether the process has a handler of its own for that signal.
+pub fn catches(pid: i32, signal: i32) -> bool {
+    let status = read(pid, "status");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// The live children, oldest pid first.

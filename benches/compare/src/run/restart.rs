@@ -84,7 +84,7 @@ impl Running<'_> {
             });
             self.uwsgi.signal(SIGHUP);
             let mut all = self.workers.iter();
-            let left = all.all(|&pid| self.uwsgi.gone_within(pid, LEAVE_LIMIT));
+            let left = all.all(|&pid| proc::gone_within(pid, LEAVE_LIMIT));
             gone.store(true, Ordering::Relaxed);
             let seconds = start.elapsed().as_secs_f64();
             let dip = before - lowest.load(Ordering::Relaxed);

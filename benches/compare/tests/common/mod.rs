@@ -35,6 +35,15 @@ pub fn newest() -> Host {
         .unwrap_or_else(default_host)
 }
 
+/// Says so if there is no load generator here.
+pub fn without_wrk() -> bool {
+    let there = Command::new("wrk").output().is_ok();
+    if !there {
+        eprintln!("skipped: no wrk here (tests/support/setup)");
+    }
+    !there
+}
+
 impl Bench {
     /// With the uWSGI of that host, and nothing else said.
     pub fn on(host: &Host) -> Self {

@@ -8,7 +8,7 @@ mod figures;
 
 use std::collections::HashMap;
 
-use common::{method, newest, Bench, Ran};
+use common::{method, newest, without_wrk, Bench, Ran};
 use pycow_testkit::Host;
 use serde_json::Value;
 
@@ -60,6 +60,9 @@ fn run(host: &Host) -> Ran {
 
 #[test]
 fn an_application_is_compared() {
+    if without_wrk() {
+        return;
+    }
     let host = newest();
     let ran = run(&host);
     let results = ran.results();
@@ -171,6 +174,9 @@ fn the_plots_are_there(ran: &Ran) {
 /// One method that the application does not bear is no reason to lose the others.
 #[test]
 fn a_method_that_fails_is_told() {
+    if without_wrk() {
+        return;
+    }
     let app = r#"
 import os
 if os.environ.get("PYCOW_BENCH_METHOD") == "recipe":
@@ -197,6 +203,9 @@ def application(environ, start_response):
 /// The bundled application runs, too; its figures are for a quiet machine.
 #[test]
 fn the_bundled_workloads_are_compared() {
+    if without_wrk() {
+        return;
+    }
     let ran = Bench::bare()
         .with("--workloads tiny,lazy --rounds 1 --requests 40 --scale 0 --methods freeze")
         .run()
