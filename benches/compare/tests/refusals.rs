@@ -45,6 +45,10 @@ fn wrong_options_are_refused() {
         ("--app wsgi.py --urls none", "none: No such file"),
         ("--app wsgi.py --urls empty", "empty: no path in it"),
         (
+            "--app wsgi.py --urls relative",
+            "relative, line 1: \"index\" is no path",
+        ),
+        (
             "--app wsgi.py --urls bad",
             "bad, line 2: \"second path\" is no path",
         ),
@@ -56,6 +60,7 @@ fn wrong_options_are_refused() {
             .file("wsgi.py", HELLO)
             .file("uwsgi.ini", "[uwsgi]\nmodule = wsgi\n")
             .file("urls", "/\n")
+            .file("relative", "index\n")
             .file("empty", "# none\n")
             .file("bad", "/first\nsecond path\n")
             .with(arguments)
