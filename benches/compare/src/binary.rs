@@ -10,13 +10,15 @@ use pycow_testkit::{hosts, Flavour, Host};
 
 /// The uWSGI at that path.
 ///
-/// `arguments` lead it to its Python: those of the user's configuration, or none.
+/// A name without a folder is looked for on the PATH, too. `arguments` lead it to its Python: those of the user's configuration, or none.
 ///
 /// # Errors
 /// If it does not run, or has no Python.
 pub fn at(path: &Path, arguments: &[&str]) -> Result<Host, String> {
+    let bare = path.components().count() == 1 && !path.is_file();
+    let path = on_path(path).filter(|_| bare).unwrap_or(path.into());
     // Not resolved: a Python finds its venv by the path it was started by.
-    let path = absolute(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let path = absolute(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     if let Some(host) = hosts().into_iter().find(|host| host.uwsgi == path) {
         return Ok(host);
     }
@@ -63,11 +65,11 @@ pub fn version(uwsgi: &Path) -> Option<String> {
     said(uwsgi, &["--version"]).filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// The `uwsgi` on the PATH.
-pub fn on_path() -> Option<PathBuf> {
+/// The command of that name on the PATH.
+pub fn on_path(name: impl AsRef<Path>) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
-        .map(|folder| folder.join("uwsgi"))
+        .map(|folder| folder.join(&name))
         .find(|file| file.is_file())
 }
 

@@ -67,7 +67,7 @@ fn compare_all(args: &Args) -> Result<(), String> {
         workloads: Vec::new(),
         scales: Vec::new(),
     };
-    println!("{}", results.machine);
+    progress::tell!("{}", results.machine);
     for workload in &workloads {
         let compared = compare::compare(workload, &host, args, &progress)?;
         table::print(&compared);
@@ -86,7 +86,7 @@ fn host(args: &Args) -> Result<Host, String> {
     let found = args
         .uwsgi
         .clone()
-        .or_else(|| binary::on_path().filter(|_| own));
+        .or_else(|| binary::on_path("uwsgi").filter(|_| own));
     let ini = args.ini.as_deref().map(workload::existing).transpose()?;
     let ini = ini.map(|path| path.display().to_string());
     let arguments: Vec<&str> = ini.iter().flat_map(|ini| ["--ini", ini]).collect();

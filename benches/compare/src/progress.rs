@@ -2,6 +2,15 @@
 
 use std::time::Instant;
 
+/// `println!`, but a reader who has gone (`make bench | head`) is no reason to stop.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+pub(crate) use tell;
+
 /// Says what is going on, with the time since the start.
 #[derive(Debug)]
 pub struct Progress {
@@ -19,6 +28,6 @@ impl Progress {
     /// One line.
     pub fn say(&self, what: &str) {
         let seconds = self.start.elapsed().as_secs();
-        println!("{:3}:{:02}  {what}", seconds / 60, seconds % 60);
+        tell!("{:3}:{:02}  {what}", seconds / 60, seconds % 60);
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::{
     figure::{self, About, Figure},
+    progress::tell,
     results::{Compared, Grown, Growth, Measured, Scale},
 };
 
@@ -110,12 +111,14 @@ fn line(measured: &Measured, stock: Option<&Measured>, figures: &[&Figure]) -> L
 
 /// Prints all tables of a workload.
 pub fn print(compared: &Compared) {
-    println!(
+    tell!(
         "\n{}: {} workers, {} requests; medians with min..max, x: of stock",
-        compared.title, compared.workers, compared.requests
+        compared.title,
+        compared.workers,
+        compared.requests
     );
     for sheet in sheets(compared) {
-        println!("\n{}", sheet.title);
+        tell!("\n{}", sheet.title);
         let mut table = Table::new();
         table.set_header([String::new()].into_iter().chain(sheet.heads));
         for line in sheet.rows {
@@ -136,7 +139,7 @@ pub fn print(compared: &Compared) {
         show(table);
     }
     if let Some(verdict) = verdict(compared) {
-        println!("\n{verdict}\n");
+        tell!("\n{verdict}\n");
     }
 }
 
@@ -184,14 +187,14 @@ pub fn growth_words(scale: &Scale) -> Vec<String> {
 /// Prints how something grows.
 pub fn print_scales(scales: &[Scale]) {
     for scale in scales {
-        println!("\n{}", scale.title);
+        tell!("\n{}", scale.title);
         let mut table = Table::new();
         table.set_header(GROWTH_HEADS);
         for row in growth_rows(scale) {
             table.add_row(row);
         }
         show(table);
-        println!("\n{}\n", growth_words(scale).join("\n"));
+        tell!("\n{}\n", growth_words(scale).join("\n"));
     }
 }
 
@@ -230,6 +233,6 @@ fn show(mut table: Table) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     for line in table.lines() {
-        println!("{}", line.trim_end());
+        tell!("{}", line.trim_end());
     }
 }

@@ -54,6 +54,7 @@ fn wrong_options_are_refused() {
         ),
         ("--app wsgi.py --uwsgi none", "none: no such file"),
         ("--app wsgi.py --uwsgi /bin/true", "is it uWSGI?"),
+        ("--app wsgi.py --uwsgi true", "/true: no version of uWSGI"),
         ("--nonsense", "'--nonsense'"),
     ] {
         let ran = Bench::bare()
