@@ -27,8 +27,6 @@ pub struct Line {
     pub method: &'static str,
     /// What it does.
     pub what: &'static str,
-    /// Why it has no figures, or fewer.
-    pub obstacle: Option<String>,
     /// One for each figure, or none at all.
     pub cells: Vec<Cell>,
 }
@@ -104,7 +102,6 @@ fn line(measured: &Measured, stock: Option<&Measured>, figures: &[&Figure]) -> L
     Line {
         method: measured.method,
         what: measured.what,
-        obstacle: measured.obstacle.clone(),
         cells: figures.iter().filter_map(cell).collect(),
     }
 }
@@ -130,16 +127,22 @@ pub fn print(compared: &Compared) {
                     .unwrap_or_default();
                 row.add_cell(format!("{}{ratio}\n{}", cell.median, cell.range).into());
             }
-            if let (Some(why), 1) = (&line.obstacle, row.cell_count()) {
-                let why = why.lines().next().unwrap_or_default();
-                row = Row::from([line.method.to_owned(), format!("skipped: {why}")]);
+            if row.cell_count() == 1 {
+                row.add_cell("skipped".into());
             }
             table.add_row(row);
         }
         show(table);
     }
+    tell!();
+    for measured in &compared.methods {
+        if let Some(why) = &measured.obstacle {
+            let first = why.lines().next().unwrap_or_default();
+            tell!("{}: {first}", measured.method);
+        }
+    }
     if let Some(verdict) = verdict(compared) {
-        tell!("\n{verdict}\n");
+        tell!("{verdict}\n");
     }
 }
 
