@@ -89,6 +89,12 @@ fn an_application_that_sets_thresholds_keeps_them() {
     let uwsgi = Uwsgi::on(&default_host()).app(&app).with_pycow().start();
     let answer = uwsgi.get("/").body;
     assert_eq!(number(&answer, "now"), 321, "{answer}");
+
+    // Unless the operator has said what they are to be.
+    let told = Uwsgi::on(&default_host()).app(&app).with_pycow();
+    let told = told.set("pycow-gc-threshold", "5000").start();
+    let answer = told.get("/").body;
+    assert_eq!(number(&answer, "now"), 5000, "{answer}");
 }
 
 #[test]
@@ -122,6 +128,10 @@ fn sub_interpreters_get_the_same_policy() {
             assert_eq!(number(&answer, "first"), 0, "{path}: {answer}");
             assert_eq!(number(&answer, "now"), usual(&host), "{path}: {answer}");
             assert!(number(&answer, "frozen") > 1000, "{path}: {answer}");
+        }
+        // Before 3.9 all interpreters have one collector.
+        if host.python >= (3, 9) {
+            uwsgi.await_log(" of 2 interpreters before the fork");
         }
     }
 }
