@@ -17,7 +17,7 @@ use crate::{
 const METHODS: [&str; 3] = ["stock", "freeze", "immortal"];
 
 /// Catalogues of some 50 MB to 1 GB.
-const CATALOGUES: [usize; 4] = [15_000, 60_000, 180_000, 500_000];
+const CATALOGUES: [usize; 4] = [7_000, 60_000, 180_000, 500_000];
 
 /// One size that is to be measured.
 struct Size {

@@ -197,7 +197,8 @@ pub fn print_scales(scales: &[Scale]) {
             table.add_row(row);
         }
         show(table);
-        tell!("\n{}\n", growth_words(scale).join("\n"));
+        tell!();
+        growth_words(scale).iter().for_each(|word| tell!("{word}"));
     }
 }
 
