@@ -2,14 +2,9 @@
 
 mod common;
 
-use std::{
-    hint::black_box,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
-};
+use std::time::Instant;
 
 use common::{say_where, step, table::Table, Runs};
-use pycow_plugin::{guard::guard, process::libraries::Watch};
 use pycow_testkit::{default_host, load, proc, Host, Uwsgi};
 
 const APP: &str = "def application(env, start):\n    start('200 OK', [])\n    return [b'hello']\n";
@@ -21,12 +16,6 @@ fn main() {
     let start = Instant::now();
     let host = default_host();
     say_where(&host);
-
-    step(start, "what runs after every request, 10,000,000 times");
-    println!(
-        "          {:.0} ns a request (goal: under 1000)",
-        after_request()
-    );
 
     let (mut stock, mut pycow) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
@@ -60,22 +49,6 @@ fn main() {
         format!("{:+.2} (goal: under 20)", difference(&stock, &pycow)),
     ]);
     table.print();
-}
-
-/// Nanoseconds of the path that a request takes through pycow: the guard, a counter, the look for
-/// libraries.
-fn after_request() -> f64 {
-    const TIMES: u32 = 10_000_000;
-    static REQUESTS: AtomicU64 = AtomicU64::new(0);
-    let libraries = Watch::new();
-    let start = Instant::now();
-    for _ in 0..TIMES {
-        guard((), || {
-            REQUESTS.fetch_add(1, Ordering::Relaxed);
-            black_box(libraries.came());
-        });
-    }
-    start.elapsed().as_secs_f64() * 1e9 / f64::from(TIMES)
 }
 
 fn uwsgi(host: &Host, pycow: bool) -> Uwsgi {

@@ -21,18 +21,20 @@ use uwsgi::{
 };
 
 #[deny(unsafe_code)]
-pub mod config;
-pub mod guard;
+mod config;
+mod guard;
+mod immortal;
 #[deny(unsafe_code)]
-pub mod lifecycle;
-pub mod memory;
-pub mod process;
-pub mod python;
+mod leaving;
 #[deny(unsafe_code)]
-pub mod report;
+mod lifecycle;
+mod linux;
+mod python;
 #[deny(unsafe_code)]
-pub mod role;
-pub mod uwsgi;
+mod role;
+#[deny(unsafe_code)]
+mod sharing;
+mod uwsgi;
 
 /// The table under the name that uWSGI asks `pycow_plugin.so` for.
 #[no_mangle]

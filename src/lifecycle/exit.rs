@@ -10,14 +10,14 @@ use std::{
 use super::{sample, Me, Running, HIJACKABLE, LATE_LIBRARY, ME, REQUESTS, RUNNING};
 use crate::{
     config::ExitPolicy,
-    memory::reader,
-    process::{
+    leaving::exit_line::{ExitLine, Hooks, Memory},
+    linux::{
         deadline::Deadline,
-        leave::{self, Handler},
-        signals::HeldOff,
+        process::{self, Handler},
+        reader,
+        signals::TerminationIgnored,
     },
     python::exit,
-    report::farewell::{Farewell, Hooks, Memory},
     role::Role,
 };
 
@@ -55,7 +55,7 @@ pub fn exit_begins(status: c_int) {
 /// uWSGI calls the Python plugin's `atexit`; `after_plugins` is to run once it has called all.
 pub fn at_exit(after_plugins: Handler) -> AtExit {
     match (me(), fast()) {
-        (Some(_), Some(_)) if leave::register(after_plugins).is_ok() => AtExit::Done,
+        (Some(_), Some(_)) if process::register(after_plugins).is_ok() => AtExit::Done,
         (Some(_), None) if STAGE.load(Ordering::Relaxed) == LEAVING => AtExit::Done,
         (Some((running, me)), _) if running.config.exit == ExitPolicy::Full => {
             AtExit::HostThen(Teardown::begins(me))
@@ -75,7 +75,7 @@ pub fn after_plugins(status: c_int) {
 /// This process, if uWSGI made it for serving.
 fn me() -> Option<(&'static Running, &'static Me)> {
     let (running, me) = (RUNNING.get()?, ME.get()?);
-    (me.pid == leave::pid()).then_some((running, me))
+    (me.pid == process::pid()).then_some((running, me))
 }
 
 /// This process, if it is still to leave and pycow is to see to it.
@@ -90,7 +90,7 @@ fn fast() -> Option<(&'static Running, &'static Me)> {
 fn leave_fast(running: &Running, me: &Me, status: c_int) {
     STAGE.store(LEAVING, Ordering::Relaxed);
     let _attempt = Attempt;
-    let _calm = HeldOff::from_now_on();
+    let _calm = TerminationIgnored::from_now_on();
     if let Some(reason) = no_hooks(running, me) {
         farewell(me, memory(me), Hooks::Skipped(reason));
         return;
@@ -105,11 +105,11 @@ fn leave_fast(running: &Running, me: &Me, status: c_int) {
     let _deadline = bound(running.config.exit_timeout, status);
     running.python.with_gil(exit::run_hooks);
     if under_a_master {
-        leave::flush_c_streams();
+        process::flush_c_streams();
     }
     farewell(me, memory, Hooks::Ran(start.elapsed()));
     if under_a_master {
-        leave::now(status);
+        process::exit_now(status);
     }
 }
 
@@ -180,7 +180,7 @@ fn memory(me: &Me) -> Option<Memory> {
 }
 
 fn farewell(me: &Me, memory: Option<Memory>, hooks: Hooks) {
-    let line = Farewell {
+    let line = ExitLine {
         who: me.role,
         pid: me.pid,
         requests: REQUESTS.load(Ordering::Relaxed),

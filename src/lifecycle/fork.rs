@@ -8,12 +8,14 @@ use super::{
 };
 use crate::{
     config::GcPolicy,
-    memory::{ksm, reader},
-    process::{
-        leave::{self, Handler},
+    immortal,
+    linux::{
+        ksm,
         libraries::Watch,
+        process::{self, Handler},
+        reader,
     },
-    python::{gc::Collector, gc_guard, immortal, interpreter::Gil, interpreters, object::Raised},
+    python::{gc::Collector, gc_guard, interpreter::Gil, interpreters, reference::PyErr},
     role::Role,
 };
 
@@ -104,7 +106,7 @@ pub fn in_child() {
         let role = role(gil);
         let me = ME.get_or_init(|| Me {
             role,
-            pid: leave::pid(),
+            pid: process::pid(),
             start: reader::own().ok(),
         });
         sample::in_child(running, me);
@@ -141,7 +143,7 @@ fn loaded(running: &Running, gil: &Gil<'_>) {
     });
 }
 
-fn collector_on(running: &Running, gil: &Gil<'_>) -> Result<(), Raised> {
+fn collector_on(running: &Running, gil: &Gil<'_>) -> Result<(), PyErr> {
     let collector = Collector::current(gil)?;
     // An application that set thresholds of its own keeps them, unless the options say otherwise.
     let untouched = collector.thresholds()?.values().first() == Some(&0);
@@ -205,7 +207,7 @@ fn leave_first(handler: Handler) -> bool {
 }
 
 fn register(handler: Handler) {
-    if let Err(error) = leave::register(handler) {
+    if let Err(error) = process::register(handler) {
         log::error!("on_exit: {error}");
     }
 }

@@ -14,8 +14,8 @@ use std::{
 
 use crate::{
     config::{Config, Thresholds},
-    memory::smaps::Usage,
-    python::{interpreter::Python, object::Raised},
+    linux::smaps::Usage,
+    python::{interpreter::Python, reference::PyErr},
     role::Role,
     uwsgi::host::Host,
 };
@@ -67,7 +67,7 @@ struct Me {
 }
 
 /// What went wrong is worth a line, and stops nothing.
-fn say_of<T>(what: impl fmt::Display, outcome: Result<T, Raised>) {
+fn say_of<T>(what: impl fmt::Display, outcome: Result<T, PyErr>) {
     if let Err(raised) = outcome {
         log::error!("{what}: {raised}");
     }

@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{
     config::GcPolicy,
-    memory::sampler,
-    report::{
-        facts::Facts,
+    linux::sampler,
+    sharing::{
+        instance_info::InstanceInfo,
         json, prometheus,
         slot::Gauge,
-        table::{Seat, Table},
+        slots::{Seat, SlotTable},
     },
     uwsgi::{
         abi,
@@ -38,7 +38,7 @@ const JSON: usize = 1;
 const TEXT: usize = 2;
 
 /// uWSGI sets up metrics and log format next.
-pub(super) fn register(host: &'static Host, table: &'static Table) {
+pub(super) fn register(host: &'static Host, table: &'static SlotTable) {
     let _ = UWSGI.set(host.version());
     let registered = metrics::register(host, shown(table, host.workers()))
         .and_then(|()| logvars::register(host, variable));
@@ -49,7 +49,7 @@ pub(super) fn register(host: &'static Host, table: &'static Table) {
 
 /// uWSGI's metrics of a worker have the numbers 3.N.1 to 3.N.14, those of the core 5.1 to 5.5 and
 /// 5.100 to 5.104 (core/metrics.c of every 2.0.x).
-fn shown(table: &'static Table, workers: usize) -> impl Iterator<Item = Metric> {
+fn shown(table: &'static SlotTable, workers: usize) -> impl Iterator<Item = Metric> {
     const GAUGES: [(&str, u32, Gauge); 5] = [
         ("shared_size", 101, Gauge::Shared),
         ("private_size", 102, Gauge::Private),
@@ -110,7 +110,7 @@ pub fn answer(function: usize) -> Option<String> {
 }
 
 /// What is true of the whole instance.
-pub(super) fn facts(running: &Running) -> Facts<'_> {
+pub(super) fn facts(running: &Running) -> InstanceInfo<'_> {
     let config = &running.config;
     let (frozen, immortal) = (
         FROZEN.load(Ordering::Relaxed),
@@ -122,7 +122,7 @@ pub(super) fn facts(running: &Running) -> Facts<'_> {
     } else {
         config.gc
     };
-    Facts {
+    InstanceInfo {
         pycow: env!("CARGO_PKG_VERSION"),
         uwsgi: UWSGI.get().map_or("", |version| version),
         python: running.python.version(),

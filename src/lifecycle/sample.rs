@@ -16,21 +16,21 @@ use std::{
 use super::{publish, Me, Running, ME, REQUESTS, RUNNING};
 use crate::{
     config::options,
-    memory::{reader, sampler, shared, smaps::Usage},
-    process::{
-        leave,
+    linux::{
+        mapping, process, reader, sampler,
+        smaps::Usage,
         textfile::{self, TextFile},
     },
-    report::{
+    role::Role,
+    sharing::{
         prometheus,
         slot::{Sample, Slot},
-        table::{Seat, Table},
+        slots::{Seat, SlotTable},
     },
-    role::Role,
 };
 
 /// The slots of all processes, once uWSGI knows how many workers it has.
-pub(super) static TABLE: OnceLock<Table> = OnceLock::new();
+pub(super) static TABLE: OnceLock<SlotTable> = OnceLock::new();
 static TEXTFILE: OnceLock<TextFile> = OnceLock::new();
 /// Where this process sits, unless it is the master.
 static SEAT: OnceLock<Seat> = OnceLock::new();
@@ -51,8 +51,8 @@ pub fn prepare() {
         check(path);
     }
     let workers = running.host.workers();
-    let table = match shared::numbers(Table::size(workers)) {
-        Ok(numbers) => TABLE.get_or_init(|| Table::new(numbers, workers)),
+    let table = match mapping::numbers(SlotTable::size(workers)) {
+        Ok(numbers) => TABLE.get_or_init(|| SlotTable::new(numbers, workers)),
         Err(error) => return log::error!("no memory to share what is measured: {error}"),
     };
     publish::register(running.host, table);
@@ -67,7 +67,7 @@ fn check(path: &str) {
         Ok(file) => drop(TEXTFILE.set(file)),
         Err(error) => {
             log::error!("{}: {error}", options::refused_textfile(path));
-            leave::refuse_start();
+            process::refuse_start();
         }
     }
 }
@@ -94,7 +94,7 @@ pub(super) fn in_child(running: &Running, me: &Me) {
     let seat = match me.role {
         Role::Worker(number) => free(Seat::Worker(number as usize)),
         Role::Mule(number) => free(Seat::Mule(number as usize)),
-        Role::Spooler => table.claim_spooler(me.pid, leave::is_there),
+        Role::Spooler => table.claim_spooler(me.pid, process::is_alive),
     };
     let Some(seat) = seat else { return };
     let _ = SEAT.set(seat);
@@ -105,7 +105,7 @@ pub(super) fn in_child(running: &Running, me: &Me) {
 }
 
 fn keep_table() {
-    KEEPER.store(leave::pid(), Ordering::SeqCst);
+    KEEPER.store(process::pid(), Ordering::SeqCst);
 }
 
 /// The first sample, here and now, and a thread for all that follow.
@@ -131,14 +131,14 @@ fn first(seat: Seat, period: Duration) -> Duration {
 }
 
 fn is_keeper() -> bool {
-    KEEPER.load(Ordering::SeqCst) == leave::pid()
+    KEEPER.load(Ordering::SeqCst) == process::pid()
 }
 
 /// A sample was taken, usually on the sampler's thread: nothing may allocate, lock or log.
 fn take(usage: Option<Usage>) {
     if let (Some(usage), Some(slot)) = (usage, own_slot()) {
         slot.write(&Sample {
-            pid: leave::pid(),
+            pid: process::pid(),
             requests: REQUESTS.load(Ordering::Relaxed),
             inherited: ME
                 .get()
@@ -165,7 +165,7 @@ pub(super) fn own_slot() -> Option<Slot> {
 
 fn keep() {
     let Some(table) = TABLE.get() else { return };
-    table.sweep(leave::is_there);
+    table.sweep(process::is_alive);
     let (Some(running), Some(file)) = (RUNNING.get(), TEXTFILE.get()) else {
         return;
     };

@@ -8,14 +8,14 @@ use std::{
 use super::{say_of, Running, LOADING, RUNNING};
 use crate::{
     config::{self, Config, ExitPolicy, GcPolicy, Thresholds},
-    process::{deadline, leave},
+    linux::{deadline, process},
     python::{
         exit,
         gc::Collector,
         gc_guard,
         interpreter::{Gil, Python},
         interpreters,
-        object::Raised,
+        reference::PyErr,
     },
     uwsgi::{
         hooks::{self, Callbacks},
@@ -47,7 +47,7 @@ pub fn option(index: usize, value: &str) {
     let mut options = OPTIONS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(refused) = option.apply(options.get_or_insert_default(), value) {
         log::error!("{refused}");
-        leave::refuse_start();
+        process::refuse_start();
     }
 }
 
@@ -96,7 +96,7 @@ pub fn python_up() {
     announce(running);
 }
 
-fn collector_up(running: &'static Running, gil: &Gil<'_>) -> Result<(), Raised> {
+fn collector_up(running: &'static Running, gil: &Gil<'_>) -> Result<(), PyErr> {
     let collector = Collector::current(gil)?;
     let _ = running.defaults.set(collector.thresholds()?);
     if running.config.gc != GcPolicy::Keep {

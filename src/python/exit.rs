@@ -1,6 +1,6 @@
 //! What `Py_FinalizeEx` does before it begins to tear down (CPython, Python/pylifecycle.c).
 
-use super::{interpreter::Gil, object::Raised};
+use super::{interpreter::Gil, reference::PyErr};
 
 /// Runs every hook, in the order of uWSGI and CPython: `uwsgi.atexit`, the end of the threads, the
 /// atexit functions, the streams. A hook that raises is printed and stops nothing.
@@ -33,14 +33,14 @@ fn attribute_of<'a>(
     gil: &'a Gil<'_>,
     module: &std::ffi::CStr,
     name: &std::ffi::CStr,
-) -> Option<super::object::Object<'a>> {
+) -> Option<super::reference::PyRef<'a>> {
     gil.imported(module)?.attribute(name).ok()
 }
 
 /// Has `signal` print the Python stack of every thread to standard error.
 ///
 /// The module `faulthandler` (since 3.3) does that without the GIL and without allocating.
-pub fn print_stacks_on(gil: &Gil<'_>, signal: i32) -> Result<(), Raised> {
+pub fn print_stacks_on(gil: &Gil<'_>, signal: i32) -> Result<(), PyErr> {
     const STDERR: i32 = 2;
     const ALL_THREADS: i32 = 1;
     let (signal, stderr, all) = (gil.int(signal)?, gil.int(STDERR)?, gil.int(ALL_THREADS)?);

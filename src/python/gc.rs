@@ -3,27 +3,27 @@
 use super::{
     gc_guard,
     interpreter::Gil,
-    object::{Object, Raised},
+    reference::{PyErr, PyRef},
 };
 use crate::config::Thresholds;
 
 /// The collector of the interpreter whose state is current.
 pub struct Collector<'a> {
-    module: Object<'a>,
+    module: PyRef<'a>,
 }
 
 impl<'a> Collector<'a> {
     /// Imports `gc`.
-    pub fn current(gil: &Gil<'a>) -> Result<Self, Raised> {
+    pub fn current(gil: &Gil<'a>) -> Result<Self, PyErr> {
         Ok(Self {
             module: gil.import(c"gc")?,
         })
     }
 
     /// `gc.get_threshold()`: 700,10,10 up to 3.12, 2000,10,10 or 2000,10,0 after.
-    pub fn thresholds(&self) -> Result<Thresholds, Raised> {
+    pub fn thresholds(&self) -> Result<Thresholds, PyErr> {
         let tuple = self.module.call_method(c"get_threshold", &[])?;
-        let values: Result<Vec<i32>, Raised> = tuple
+        let values: Result<Vec<i32>, PyErr> = tuple
             .items()
             .iter()
             .map(|item| {
@@ -35,7 +35,7 @@ impl<'a> Collector<'a> {
     }
 
     /// `gc.set_threshold(..)`; a first threshold of 0 means no automatic collections.
-    pub fn set_thresholds(&self, thresholds: &Thresholds) -> Result<(), Raised> {
+    pub fn set_thresholds(&self, thresholds: &Thresholds) -> Result<(), PyErr> {
         let values: Result<Vec<_>, _> = thresholds
             .values()
             .iter()
@@ -47,7 +47,7 @@ impl<'a> Collector<'a> {
     }
 
     /// `gc.unfreeze()`: what an application froze is tracked like the rest again.
-    pub(super) fn unfreeze(&self) -> Result<(), Raised> {
+    pub fn unfreeze(&self) -> Result<(), PyErr> {
         gc_guard::as_pycow(|| self.module.call_method(c"unfreeze", &[])).map(drop)
     }
 
@@ -55,7 +55,7 @@ impl<'a> Collector<'a> {
     ///
     /// Returns how many objects that are. No collection goes before it: that would leave holes,
     /// which the children's new objects would fill, which copies the pages around them.
-    pub fn freeze(&self) -> Result<i64, Raised> {
+    pub fn freeze(&self) -> Result<i64, PyErr> {
         self.module.call_method(c"freeze", &[])?;
         self.module.call_method(c"get_freeze_count", &[])?.as_i64()
     }

@@ -19,7 +19,7 @@ use pyo3_ffi::{PyMethodDef, PyObject, PyTypeObject, METH_NOARGS, METH_VARARGS};
 
 use super::{
     interpreter::{Gil, Python},
-    object::Raised,
+    reference::PyErr,
 };
 use crate::guard::guard;
 
@@ -49,7 +49,7 @@ static COLLECTOR_OFF: AtomicBool = AtomicBool::new(true);
 static PYCOW_CALLS: AtomicBool = AtomicBool::new(false);
 
 /// Puts the replacements in place, in the master before any application is loaded.
-pub fn install(gil: &Gil<'_>, python: &'static Python) -> Result<(), Raised> {
+pub fn install(gil: &Gil<'_>, python: &'static Python) -> Result<(), PyErr> {
     if gil.sys(c"getobjects").is_some() {
         log::warn!("pycow-gc-guard does not work with a Py_TRACE_REFS build of Python");
         return Ok(());
@@ -90,7 +90,7 @@ fn method(
     gil: &Gil<'_>,
     name: &CStr,
     convention: std::ffi::c_int,
-) -> Result<Option<&'static mut PyMethodDef>, Raised> {
+) -> Result<Option<&'static mut PyMethodDef>, PyErr> {
     let function = gil.import(c"gc")?.attribute(name)?;
     let kind = function
         .attribute(c"__class__")?

@@ -10,9 +10,9 @@ use pyo3_ffi::PyObject;
 
 use super::{
     api::{Api, Missing},
-    object::{Object, Raised},
+    reference::{PyErr, PyRef},
 };
-use crate::process::object as loaded;
+use crate::linux::loaded::{self, LoadedObject};
 
 /// Why this CPython cannot be used.
 #[derive(Debug)]
@@ -36,14 +36,14 @@ impl fmt::Display for Unusable {
 pub struct Python {
     api: Api,
     /// What the Python plugin was linked with.
-    linked: Option<loaded::Object>,
+    linked: Option<LoadedObject>,
 }
 
 impl Python {
     /// Finds the CPython that `plugin`, a function of the Python plugin, was linked with, or else
     /// the one of the process. It need not be initialized.
     pub fn find(plugin: usize) -> Result<Self, Unusable> {
-        let linked = loaded::Object::containing(plugin);
+        let linked = LoadedObject::containing(plugin);
         let api = Api::find(|name| symbol(linked, name)).map_err(Unusable::Missing)?;
         let python = Self { api, linked };
         // Such a build says so in its version text: "3.13.0 experimental free-threading build (..".
@@ -83,7 +83,7 @@ impl Python {
     }
 
     /// The address of one of its functions; NULL where there is none.
-    pub(super) fn symbol(&self, name: &CStr) -> *mut c_void {
+    pub fn symbol(&self, name: &CStr) -> *mut c_void {
         symbol(self.linked, name)
     }
 
@@ -91,12 +91,12 @@ impl Python {
     ///
     /// # Safety
     /// The thread holds the GIL.
-    pub(super) unsafe fn assume_gil<T>(&self, body: impl FnOnce(&Gil<'_>) -> T) -> T {
+    pub unsafe fn assume_gil<T>(&self, body: impl FnOnce(&Gil<'_>) -> T) -> T {
         body(&Gil { api: &self.api })
     }
 }
 
-fn symbol(linked: Option<loaded::Object>, name: &CStr) -> *mut c_void {
+fn symbol(linked: Option<LoadedObject>, name: &CStr) -> *mut c_void {
     let own = linked.map_or(ptr::null_mut(), |object| object.symbol(name));
     if own.is_null() {
         loaded::global_symbol(name)
@@ -112,13 +112,13 @@ pub struct Gil<'a> {
 
 impl<'a> Gil<'a> {
     /// Imports a module.
-    pub fn import(&self, name: &CStr) -> Result<Object<'a>, Raised> {
+    pub fn import(&self, name: &CStr) -> Result<PyRef<'a>, PyErr> {
         // SAFETY: the GIL is held, the name is NUL-terminated; a new reference or NULL.
         self.owned(unsafe { (self.api.PyImport_ImportModule)(name.as_ptr()) })
     }
 
     /// A module that is imported already.
-    pub fn imported(&self, name: &CStr) -> Option<Object<'a>> {
+    pub fn imported(&self, name: &CStr) -> Option<PyRef<'a>> {
         // SAFETY: the GIL is held; sys.modules, borrowed, and an item of it, borrowed or NULL.
         self.borrowed(unsafe {
             let modules = (self.api.PyImport_GetModuleDict)();
@@ -126,34 +126,34 @@ impl<'a> Gil<'a> {
         })
     }
 
-    /// `sys.name`, if there is such a thing and it is not None's like (see [`Object::is_true`]).
-    pub fn sys(&self, name: &CStr) -> Option<Object<'a>> {
+    /// `sys.name`, if there is such a thing and it is not None's like (see [`PyRef::is_true`]).
+    pub fn sys(&self, name: &CStr) -> Option<PyRef<'a>> {
         // SAFETY: the GIL is held; a borrowed reference or NULL without an exception.
         self.borrowed(unsafe { (self.api.PySys_GetObject)(name.as_ptr()) })
     }
 
     /// An int.
-    pub fn int(&self, value: i32) -> Result<Object<'a>, Raised> {
+    pub fn int(&self, value: i32) -> Result<PyRef<'a>, PyErr> {
         // SAFETY: the GIL is held; a new reference or NULL.
         self.owned(unsafe { (self.api.PyLong_FromLong)(value.into()) })
     }
 
     /// `None`, a new reference for whoever Python called; NULL if there is none to be had.
-    pub(super) fn none(&self) -> *mut PyObject {
+    pub fn none(&self) -> *mut PyObject {
         let none = self
             .import(c"builtins")
             .and_then(|module| module.attribute(c"None"));
-        none.map_or(ptr::null_mut(), Object::into_ptr)
+        none.map_or(ptr::null_mut(), PyRef::into_ptr)
     }
 
     /// A str.
-    pub(super) fn text(&self, text: &CStr) -> Result<Object<'a>, Raised> {
+    pub fn text(&self, text: &CStr) -> Result<PyRef<'a>, PyErr> {
         // SAFETY: the GIL is held, the text is NUL-terminated; a new reference or NULL.
         self.owned(unsafe { (self.api.PyUnicode_FromString)(text.as_ptr()) })
     }
 
     /// An empty dict.
-    pub(super) fn dict(&self) -> Result<Object<'a>, Raised> {
+    pub fn dict(&self) -> Result<PyRef<'a>, PyErr> {
         // SAFETY: the GIL is held; a new reference or NULL.
         self.owned(unsafe { (self.api.PyDict_New)() })
     }
@@ -162,39 +162,39 @@ impl<'a> Gil<'a> {
     ///
     /// # Safety
     /// A live object.
-    pub(super) unsafe fn attribute_of(
+    pub unsafe fn attribute_of(
         &self,
         object: *mut PyObject,
         name: &CStr,
-    ) -> Result<Object<'a>, Raised> {
+    ) -> Result<PyRef<'a>, PyErr> {
         // SAFETY: the caller's promise; the GIL is held; a new reference or NULL.
         self.owned(unsafe { (self.api.PyObject_GetAttrString)(object, name.as_ptr()) })
     }
 
     /// The frame of the Python code that is running.
-    pub fn frame(&self) -> Option<Object<'a>> {
+    pub fn frame(&self) -> Option<PyRef<'a>> {
         // SAFETY: the GIL is held; a borrowed reference or NULL without an exception.
         self.borrowed(unsafe { (self.api.PyEval_GetFrame)() }.cast())
     }
 
     /// A new reference that an API function returned; NULL says that an exception is set.
-    pub(super) fn owned(&self, new: *mut PyObject) -> Result<Object<'a>, Raised> {
+    pub fn owned(&self, new: *mut PyObject) -> Result<PyRef<'a>, PyErr> {
         match NonNull::new(new) {
-            Some(pointer) => Ok(Object::owning(self.api, pointer)),
+            Some(pointer) => Ok(PyRef::owning(self.api, pointer)),
             None => Err(self.raised()),
         }
     }
 
     /// One more reference to what an API function lent; NULL says that there is no such thing.
-    pub(super) fn borrowed(&self, borrowed: *mut PyObject) -> Option<Object<'a>> {
+    pub fn borrowed(&self, borrowed: *mut PyObject) -> Option<PyRef<'a>> {
         let pointer = NonNull::new(borrowed)?;
         // SAFETY: the GIL is held; a valid object, of which the new value owns one reference.
         unsafe { (self.api.Py_IncRef)(borrowed) };
-        Some(Object::owning(self.api, pointer))
+        Some(PyRef::owning(self.api, pointer))
     }
 
     /// Takes the exception that is set.
-    pub(super) fn raised(&self) -> Raised {
+    pub fn raised(&self) -> PyErr {
         let (mut kind, mut value, mut trace) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         // SAFETY: the GIL is held; the three become owned references or NULL.
         unsafe {
@@ -203,11 +203,11 @@ impl<'a> Gil<'a> {
         }
         let own = |pointer| {
             let pointer = NonNull::new(pointer)?;
-            Some(Object::owning(self.api, pointer))
+            Some(PyRef::owning(self.api, pointer))
         };
         let (kind, value, _trace) = (own(kind), own(value), own(trace));
         let name = kind.and_then(|kind| kind.attribute(c"__name__").ok()?.text());
-        Raised(format!(
+        PyErr(format!(
             "{}: {}",
             name.as_deref().unwrap_or("an exception"),
             value.and_then(|value| value.text()).unwrap_or_default()

@@ -12,7 +12,7 @@ use super::{
     header::{self, Mismatch},
     log::UwsgiLog,
 };
-use crate::process::object::Object;
+use crate::linux::loaded::LoadedObject;
 
 type PluginGet = unsafe extern "C" fn(*const c_char) -> *mut uwsgi_plugin;
 type OptGet = unsafe extern "C" fn(*const c_char) -> *mut uwsgi_option;
@@ -42,7 +42,7 @@ impl fmt::Display for Unusable {
 
 /// The functions of the running uWSGI. All of them stand in every 2.0.x.
 pub struct Host {
-    object: Option<Object>,
+    object: Option<LoadedObject>,
     plugin_get: PluginGet,
     opt_get: OptGet,
     worker_is_busy: WorkerIsBusy,
@@ -57,8 +57,8 @@ unsafe impl Send for Host {}
 unsafe impl Sync for Host {}
 
 /// Where the running uWSGI is loaded, and its log. The log can be had even of a host that is unusable.
-pub fn find() -> (Option<Object>, Option<UwsgiLog>) {
-    let object = Object::defining(c"uwsgi_plugin_get");
+pub fn find() -> (Option<LoadedObject>, Option<UwsgiLog>) {
+    let object = LoadedObject::defining(c"uwsgi_plugin_get");
     let log = object.map(|object| object.symbol(c"uwsgi_log"));
     let log = log.filter(|address| !address.is_null()).map(|address| {
         // SAFETY: core/logging.c: void uwsgi_log(const char *, ...), in every uWSGI.
@@ -69,7 +69,7 @@ pub fn find() -> (Option<Object>, Option<UwsgiLog>) {
 
 impl Host {
     /// Looks up what pycow needs and compares the shared structs with the host's own header.
-    pub fn open(object: Option<Object>) -> Result<Self, Unusable> {
+    pub fn open(object: Option<LoadedObject>) -> Result<Self, Unusable> {
         let symbol = |name: &'static CStr| {
             object
                 .and_then(|object| NonNull::new(object.symbol(name)))
@@ -195,7 +195,7 @@ impl Host {
 /// uWSGI keeps it in hexadecimal digits, packed by zlib if the build had it. Its own decoder takes
 /// time in the square of the length, which shows when the text is not packed: then the digits are
 /// read here.
-fn own_header(object: Option<Object>, get_dot_h: GetDotH) -> String {
+fn own_header(object: Option<LoadedObject>, get_dot_h: GetDotH) -> String {
     const ZLIB: &[u8] = b"78";
     if let Some(digits) = object.and_then(header_digits) {
         if !digits.starts_with(ZLIB) {
@@ -219,7 +219,7 @@ fn own_header(object: Option<Object>, get_dot_h: GetDotH) -> String {
 }
 
 /// What the variable `char *uwsgi_dot_h` points to (written by uwsgiconfig.py).
-fn header_digits(object: Object) -> Option<&'static [u8]> {
+fn header_digits(object: LoadedObject) -> Option<&'static [u8]> {
     let variable = NonNull::new(object.symbol(c"uwsgi_dot_h"))?.cast::<*const c_char>();
     // SAFETY: a pointer variable that is never written.
     let digits = NonNull::new(unsafe { *variable.as_ptr() }.cast_mut())?;

@@ -44,12 +44,12 @@ impl Seat {
 
 /// All slots of an instance, and the sum over them.
 #[derive(Debug)]
-pub struct Table {
+pub struct SlotTable {
     numbers: &'static [AtomicI64],
     workers: usize,
 }
 
-impl Table {
+impl SlotTable {
     /// How many numbers a table for so many workers takes.
     pub fn size(workers: usize) -> usize {
         // The first slot holds the sum; the second is the master's.
@@ -126,15 +126,15 @@ impl Table {
 }
 
 #[cfg(test)]
-pub(super) fn empty(workers: usize) -> Table {
-    let numbers = (0..Table::size(workers)).map(|_| AtomicI64::new(0));
-    Table::new(Vec::leak(numbers.collect()), workers)
+pub(super) fn empty(workers: usize) -> SlotTable {
+    let numbers = (0..SlotTable::size(workers)).map(|_| AtomicI64::new(0));
+    SlotTable::new(Vec::leak(numbers.collect()), workers)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::slot::Gauge;
+    use crate::sharing::slot::Gauge;
 
     fn sample(pid: i32, pss: u64) -> Sample {
         Sample {

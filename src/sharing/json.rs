@@ -3,13 +3,18 @@
 use std::fmt::{self, Display, Write};
 
 use super::{
-    facts::Facts,
+    instance_info::InstanceInfo,
     slot::Sample,
-    table::{Seat, Table},
+    slots::{Seat, SlotTable},
 };
 
 /// Writes the whole report; `now` is the time on the samples' clock, in milliseconds.
-pub fn write(out: &mut impl Write, facts: &Facts<'_>, table: &Table, now: i64) -> fmt::Result {
+pub fn write(
+    out: &mut impl Write,
+    facts: &InstanceInfo<'_>,
+    table: &SlotTable,
+    now: i64,
+) -> fmt::Result {
     write!(
         out,
         "{{\"pycow\":{},\"uwsgi\":{},\"python\":{},\"policy\":",
@@ -35,7 +40,7 @@ pub fn write(out: &mut impl Write, facts: &Facts<'_>, table: &Table, now: i64) -
     out.write_str("]}\n")
 }
 
-fn policy(out: &mut impl Write, facts: &Facts<'_>) -> fmt::Result {
+fn policy(out: &mut impl Write, facts: &InstanceInfo<'_>) -> fmt::Result {
     write!(out, "{{\"gc\":{},\"thresholds\":[", Text(facts.gc))?;
     for (i, threshold) in facts.thresholds.iter().enumerate() {
         let comma = if i > 0 { "," } else { "" };
@@ -111,9 +116,9 @@ mod tests {
     use serde_json::{json, Value};
 
     use super::*;
-    use crate::report::{facts::EXAMPLE, table::empty};
+    use crate::sharing::{instance_info::EXAMPLE, slots::empty};
 
-    fn parsed(table: &Table) -> Value {
+    fn parsed(table: &SlotTable) -> Value {
         let mut text = String::new();
         write(&mut text, &EXAMPLE, table, 5_250).unwrap();
         serde_json::from_str(&text).unwrap()

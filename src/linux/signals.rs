@@ -12,12 +12,12 @@ const ENDING: [c_int; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
 /// process would be gone in the middle of a hook. The signals are handled, not blocked or ignored,
 /// because a program that a hook starts would inherit that; and that of the handler in which a worker
 /// usually leaves is blocked, so it is unblocked for the time.
-pub struct HeldOff {
+pub struct TerminationIgnored {
     actions: [libc::sigaction; ENDING.len()],
     mask: libc::sigset_t,
 }
 
-impl HeldOff {
+impl TerminationIgnored {
     /// From now on.
     pub fn from_now_on() -> Self {
         // SAFETY: all zeros is a valid sigaction: no flags, an empty mask.
@@ -39,7 +39,7 @@ impl HeldOff {
     }
 }
 
-impl Drop for HeldOff {
+impl Drop for TerminationIgnored {
     fn drop(&mut self) {
         // SAFETY: the mask that pthread_sigmask(3) gave.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask, ptr::null_mut()) };

@@ -13,56 +13,56 @@ use super::{api::Api, interpreter::Gil};
 
 /// A Python exception, as text.
 #[derive(Debug)]
-pub struct Raised(pub(super) String);
+pub struct PyErr(pub(super) String);
 
-impl fmt::Display for Raised {
+impl fmt::Display for PyErr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
 /// An owned reference. It cannot outlive the [`Gil`] it was made under.
-pub struct Object<'a> {
+pub struct PyRef<'a> {
     api: &'a Api,
     pointer: NonNull<PyObject>,
 }
 
-impl Drop for Object<'_> {
+impl Drop for PyRef<'_> {
     fn drop(&mut self) {
         // SAFETY: the GIL is held, as its borrow `'a` lives; this value owns one reference.
         unsafe { (self.api.Py_DecRef)(self.pointer.as_ptr()) };
     }
 }
 
-impl<'a> Object<'a> {
+impl<'a> PyRef<'a> {
     /// Takes over a reference that was taken under the GIL whose functions these are.
     pub(super) fn owning(api: &'a Api, pointer: NonNull<PyObject>) -> Self {
         Self { api, pointer }
     }
 
     /// The object itself, borrowed.
-    pub(super) fn as_ptr(&self) -> *mut PyObject {
+    pub fn as_ptr(&self) -> *mut PyObject {
         self.pointer.as_ptr()
     }
 
     /// Gives the reference away.
-    pub(super) fn into_ptr(self) -> *mut PyObject {
+    pub fn into_ptr(self) -> *mut PyObject {
         ManuallyDrop::new(self).as_ptr()
     }
 
     /// The proof under which this reference was made.
-    pub(super) fn gil(&self) -> Gil<'a> {
+    pub fn gil(&self) -> Gil<'a> {
         Gil { api: self.api }
     }
 
     /// `self.name`
-    pub fn attribute(&self, name: &CStr) -> Result<Object<'a>, Raised> {
+    pub fn attribute(&self, name: &CStr) -> Result<PyRef<'a>, PyErr> {
         // SAFETY: a live object.
         unsafe { self.gil().attribute_of(self.as_ptr(), name) }
     }
 
     /// One more reference to the same object.
-    pub(super) fn another(&self) -> Self {
+    pub fn another(&self) -> Self {
         // SAFETY: the GIL is held; a live object, of which the new value owns a reference.
         unsafe { (self.api.Py_IncRef)(self.as_ptr()) };
         Self {
@@ -72,14 +72,14 @@ impl<'a> Object<'a> {
     }
 
     /// `self[name]` of a dict, if it is there.
-    pub(super) fn item(&self, name: &CStr) -> Option<Object<'a>> {
+    pub fn item(&self, name: &CStr) -> Option<PyRef<'a>> {
         // SAFETY: the GIL is held; a borrowed reference or NULL without an exception.
         let item = unsafe { (self.api.PyDict_GetItemString)(self.as_ptr(), name.as_ptr()) };
         self.gil().borrowed(item)
     }
 
     /// `self(*arguments)`
-    pub fn call(&self, arguments: &[&Object<'_>]) -> Result<Object<'a>, Raised> {
+    pub fn call(&self, arguments: &[&PyRef<'_>]) -> Result<PyRef<'a>, PyErr> {
         // SAFETY: the GIL is held; a new tuple, or NULL.
         let tuple = self
             .gil()
@@ -98,11 +98,7 @@ impl<'a> Object<'a> {
     }
 
     /// `self.name(*arguments)`
-    pub fn call_method(
-        &self,
-        name: &CStr,
-        arguments: &[&Object<'_>],
-    ) -> Result<Object<'a>, Raised> {
+    pub fn call_method(&self, name: &CStr, arguments: &[&PyRef<'_>]) -> Result<PyRef<'a>, PyErr> {
         self.attribute(name)?.call(arguments)
     }
 
@@ -130,7 +126,7 @@ impl<'a> Object<'a> {
     }
 
     /// The value of an int.
-    pub fn as_i64(&self) -> Result<i64, Raised> {
+    pub fn as_i64(&self) -> Result<i64, PyErr> {
         // SAFETY: the GIL is held.
         let value = unsafe { (self.api.PyLong_AsLong)(self.as_ptr()) };
         // SAFETY: the GIL is held; -1 is also a value.
@@ -141,7 +137,7 @@ impl<'a> Object<'a> {
     }
 
     /// The items of a tuple.
-    pub fn items(&self) -> Vec<Object<'a>> {
+    pub fn items(&self) -> Vec<PyRef<'a>> {
         let gil = self.gil();
         // SAFETY: the GIL is held; -1 with an exception if this is no tuple.
         let size = unsafe { (self.api.PyTuple_Size)(self.as_ptr()) };

@@ -38,7 +38,7 @@ pub struct Memory {
 
 /// A process that leaves.
 #[derive(Debug)]
-pub struct Farewell<Who> {
+pub struct ExitLine<Who> {
     /// What it is: "worker 2".
     pub who: Who,
     /// Its process id.
@@ -51,7 +51,7 @@ pub struct Farewell<Who> {
     pub hooks: Hooks,
 }
 
-impl<Who: fmt::Display> fmt::Display for Farewell<Who> {
+impl<Who: fmt::Display> fmt::Display for ExitLine<Who> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { who, pid, .. } = self;
         write!(
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_line_says_it_all() {
-        let mut line = Farewell {
+        let mut line = ExitLine {
             who: "worker 2",
             pid: 77,
             requests: 250,

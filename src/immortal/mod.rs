@@ -11,19 +11,21 @@
 
 use std::fmt;
 
-use super::{
+use crate::python::{
+    api::Missing,
     gc::Collector,
+    heap::Heap,
     interpreter::{Gil, Python},
-    object::Raised,
+    refcount::RefcountLayout,
+    reference::PyErr,
 };
 
-mod heap;
-mod kinds;
+mod classify;
 mod layout;
-mod survey;
-mod walk;
+mod mark;
+mod prescan;
 
-pub use walk::Outcome;
+pub use mark::Outcome;
 
 /// Why the heap cannot be made immortal on this interpreter. Nothing was changed.
 #[derive(Debug)]
@@ -33,11 +35,11 @@ pub enum Unable {
     /// A build whose objects are laid out differently.
     Build(&'static str),
     /// A function is missing.
-    Missing(super::api::Missing),
+    Missing(Missing),
     /// The proof failed: the interpreter does not do what the table says.
     Proof(&'static str),
     /// Python raised while the proof ran.
-    Raised(Raised),
+    PyErr(PyErr),
 }
 
 impl fmt::Display for Unable {
@@ -52,14 +54,14 @@ impl fmt::Display for Unable {
             Self::Build(what) => write!(f, "this Python is {what}"),
             Self::Missing(missing) => missing.fmt(f),
             Self::Proof(what) => write!(f, "the proof failed: {what}"),
-            Self::Raised(raised) => write!(f, "the proof failed: {raised}"),
+            Self::PyErr(raised) => write!(f, "the proof failed: {raised}"),
         }
     }
 }
 
-impl From<Raised> for Unable {
-    fn from(raised: Raised) -> Self {
-        Self::Raised(raised)
+impl From<PyErr> for Unable {
+    fn from(raised: PyErr) -> Self {
+        Self::PyErr(raised)
     }
 }
 
@@ -67,19 +69,19 @@ impl From<Raised> for Unable {
 ///
 /// To be called in the master, in its only thread that runs Python, right before `gc.freeze`.
 pub fn make(gil: &Gil<'_>, python: &Python) -> Result<Outcome, Unable> {
-    let layout = layout::Layout::of(python.version()).ok_or(Unable::Version(python.version()))?;
+    let layout = RefcountLayout::of(python.version()).ok_or(Unable::Version(python.version()))?;
     if cfg!(not(target_pointer_width = "64")) {
         return Err(Unable::Build("not a 64-bit build"));
     }
     if gil.sys(c"gettotalrefcount").is_some() || gil.sys(c"getobjects").is_some() {
         return Err(Unable::Build("a debug build"));
     }
-    let heap = heap::Heap::find(python, layout).map_err(Unable::Missing)?;
+    let heap = Heap::find(python, layout).map_err(Unable::Missing)?;
     let instances = layout::prove(gil, &heap)?;
     // What the application froze by itself is to be seen, too.
     Collector::current(gil)?.unfreeze()?;
 
-    let mut kinds = kinds::Kinds::new(gil, &heap, instances)?;
-    let spared = survey::spared(&heap, &mut kinds);
-    Ok(walk::mark(gil, &heap, &mut kinds, spared))
+    let mut kinds = classify::Kinds::new(gil, &heap, instances)?;
+    let spared = prescan::spared(&heap, &mut kinds);
+    Ok(mark::mark(gil, &heap, &mut kinds, spared))
 }

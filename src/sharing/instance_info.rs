@@ -2,7 +2,7 @@
 
 /// Versions and policy.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
+pub struct InstanceInfo<'a> {
     /// pycow's version.
     pub pycow: &'a str,
     /// uWSGI's.
@@ -30,7 +30,7 @@ pub struct Facts<'a> {
 }
 
 #[cfg(test)]
-pub(super) const EXAMPLE: Facts<'static> = Facts {
+pub(super) const EXAMPLE: InstanceInfo<'static> = InstanceInfo {
     pycow: "0.1.0",
     uwsgi: "2.0.31",
     python: "3.11.2 (\"odd\\\n)",

@@ -1,53 +1,11 @@
-//! How each CPython marks an immortal object, and the proof that this one does.
+//! The proof that this interpreter keeps and marks counts where they are looked for.
 
 use std::ffi::c_void;
 
 use pyo3_ffi::PyObject;
 
-use super::{heap::Heap, Unable};
-use crate::python::{interpreter::Gil, object::Object};
-
-/// The first word of an object, on a 64-bit build with the GIL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// The low half of the word is all ones (3.12: Include/object.h, `_Py_IMMORTAL_REFCNT`).
-    Saturated,
-    /// The low half is 3 << 30 and the lowest flag, at bit 48, is set (3.14: Include/refcount.h and
-    /// Include/object.h, `_Py_IMMORTAL_FLAGS`). Without the flag the interpreter takes references on
-    /// its stack for counted ones, and the count creeps down.
-    Flagged,
-}
-
-/// Versions whose layout is known.
-const TABLE: [(&str, Layout); 4] = [
-    ("3.12.", Layout::Saturated),
-    ("3.13.", Layout::Saturated),
-    ("3.14.", Layout::Flagged),
-    ("3.15.", Layout::Flagged),
-];
-
-impl Layout {
-    /// The layout of a version such as `3.12.1`.
-    pub fn of(version: &str) -> Option<Self> {
-        let known = TABLE.iter().find(|(start, _)| version.starts_with(start));
-        known.map(|(_, layout)| *layout)
-    }
-
-    /// The first word of an object that is to be immortal from now on.
-    pub fn marked(self, word: u64) -> u64 {
-        const FLAGS: u64 = 0xffff << 48;
-        const IMMORTAL: u64 = 1 << 48;
-        match self {
-            Self::Saturated => 0xffff_ffff,
-            Self::Flagged => word & FLAGS | IMMORTAL | 3 << 30,
-        }
-    }
-
-    /// The word is that of an immortal object: the sign of its low half, in every version.
-    pub fn is_marked(word: u64) -> bool {
-        (word as u32 as i32) < 0
-    }
-}
+use super::Unable;
+use crate::python::{heap::Heap, interpreter::Gil, reference::PyRef};
 
 /// Runs in the interpreter that is to be proven. `churn` takes and drops a million references.
 const PROOF: &std::ffi::CStr = c"
@@ -106,7 +64,7 @@ pub fn prove(gil: &Gil<'_>, heap: &Heap) -> Result<*mut c_void, Unable> {
 ///
 /// # Safety
 /// As for [`Heap::word`].
-unsafe fn counts(subject: &Object<'_>, heap: &Heap) -> Result<(), Unable> {
+unsafe fn counts(subject: &PyRef<'_>, heap: &Heap) -> Result<(), Unable> {
     // SAFETY: the caller's promise.
     let count = |object: *mut PyObject| unsafe { heap.word(object) as u32 };
     let before = count(subject.as_ptr());
@@ -118,33 +76,5 @@ unsafe fn counts(subject: &Object<'_>, heap: &Heap) -> Result<(), Unable> {
         Err(Unable::Proof(
             "an object's count is not where it is looked for",
         ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Layout;
-
-    #[test]
-    fn versions_have_their_layout() {
-        assert_eq!(Layout::of("3.12.1"), Some(Layout::Saturated));
-        assert_eq!(Layout::of("3.13.0"), Some(Layout::Saturated));
-        assert_eq!(Layout::of("3.14.10"), Some(Layout::Flagged));
-        assert_eq!(Layout::of("3.11.7"), None);
-        assert_eq!(Layout::of("3.16.0"), None);
-        assert_eq!(Layout::of("3.120.0"), None);
-    }
-
-    #[test]
-    fn a_marked_word_is_marked() {
-        for layout in [Layout::Saturated, Layout::Flagged] {
-            assert!(!Layout::is_marked(7));
-            assert!(Layout::is_marked(layout.marked(7)));
-        }
-        let other_flag = 1 << 50;
-        assert_eq!(
-            Layout::Flagged.marked(other_flag | 5),
-            0x0005_0000_c000_0000
-        );
     }
 }

@@ -8,11 +8,13 @@ use std::{
 use pyo3_ffi::PyObject;
 
 use super::{
-    heap::Heap,
-    kinds::{Kind, Kinds, Reason},
-    survey::Spared,
+    classify::{Kind, Kinds, Reason},
+    prescan::Spared,
 };
-use crate::{process::pages::Pages, python::interpreter::Gil};
+use crate::{
+    linux::mmap_vec::MmapVec,
+    python::{heap::Heap, interpreter::Gil},
+};
 
 /// What became of the objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,11 +57,11 @@ struct Walk<'a, 'h> {
     kinds: &'a mut Kinds<'h>,
     spared: Spared,
     /// Met and marked, but not tracked: to be walked here.
-    untracked: Pages<*mut PyObject>,
+    untracked: MmapVec<*mut PyObject>,
     /// Code objects that were marked.
-    code: Pages<*mut PyObject>,
+    code: MmapVec<*mut PyObject>,
     /// Met and left mortal, maybe more than once.
-    left: Pages<(*mut PyObject, Reason)>,
+    left: MmapVec<(*mut PyObject, Reason)>,
     immortal: u64,
     /// How many of them the collector knows.
     tracked_immortal: u64,
@@ -71,9 +73,9 @@ pub fn mark<'h>(gil: &Gil<'_>, heap: &'h Heap, kinds: &mut Kinds<'h>, spared: Sp
         heap,
         kinds,
         spared,
-        untracked: Pages::new(),
-        code: Pages::new(),
-        left: Pages::new(),
+        untracked: MmapVec::new(),
+        code: MmapVec::new(),
+        left: MmapVec::new(),
         immortal: 0,
         tracked_immortal: 0,
     };

@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    facts::Facts,
+    instance_info::InstanceInfo,
     slot::Sample,
-    table::{Seat, Table},
+    slots::{Seat, SlotTable},
 };
 
 /// The content type of the text: uWSGI's router sends none by itself, and Prometheus 3 wants one.
@@ -38,7 +38,7 @@ const SIZES: [(&str, &str, Size); 5] = [
 ];
 
 /// Writes the whole report.
-pub fn write(out: &mut impl Write, facts: &Facts<'_>, table: &Table) -> fmt::Result {
+pub fn write(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> fmt::Result {
     info(out, facts)?;
     objects(out, facts)?;
     for role in ["master", "worker", "mule", "spooler"] {
@@ -54,7 +54,7 @@ fn head(out: &mut impl Write, name: impl Display, help: impl Display) -> fmt::Re
     write!(out, "# HELP {name} {help}.\n# TYPE {name} gauge\n")
 }
 
-fn info(out: &mut impl Write, facts: &Facts<'_>) -> fmt::Result {
+fn info(out: &mut impl Write, facts: &InstanceInfo<'_>) -> fmt::Result {
     const NAME: &str = "uwsgi_pycow_info";
     head(out, NAME, "Versions, and the policy in force")?;
     writeln!(
@@ -68,7 +68,7 @@ fn info(out: &mut impl Write, facts: &Facts<'_>) -> fmt::Result {
     )
 }
 
-fn objects(out: &mut impl Write, facts: &Facts<'_>) -> fmt::Result {
+fn objects(out: &mut impl Write, facts: &InstanceInfo<'_>) -> fmt::Result {
     for (name, meaning, number) in [
         ("frozen", "left the collector's sight", facts.frozen),
         ("immortal", "were made immortal", facts.immortal),
@@ -86,7 +86,7 @@ fn objects(out: &mut impl Write, facts: &Facts<'_>) -> fmt::Result {
 
 fn sizes(
     out: &mut impl Write,
-    table: &Table,
+    table: &SlotTable,
     role: &str,
     name: &str,
     meaning: &str,
@@ -116,7 +116,7 @@ fn sizes(
     Ok(())
 }
 
-fn total(out: &mut impl Write, table: &Table) -> fmt::Result {
+fn total(out: &mut impl Write, table: &SlotTable) -> fmt::Result {
     const NAME: &str = "uwsgi_total_pss_bytes";
     head(
         out,
@@ -126,7 +126,7 @@ fn total(out: &mut impl Write, table: &Table) -> fmt::Result {
     writeln!(out, "{NAME} {}", table.total_pss().load(Relaxed))
 }
 
-fn hooks(out: &mut impl Write, facts: &Facts<'_>, table: &Table) -> fmt::Result {
+fn hooks(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> fmt::Result {
     const BOUND: &str = "uwsgi_pycow_exit_timeout_seconds";
     head(out, BOUND, "How long exit hooks may take, 0 for no bound")?;
     writeln!(out, "{BOUND} {}", facts.exit_timeout)?;
@@ -175,9 +175,9 @@ impl Display for Label<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{facts::EXAMPLE, table::empty};
+    use crate::sharing::{instance_info::EXAMPLE, slots::empty};
 
-    fn text(table: &Table) -> String {
+    fn text(table: &SlotTable) -> String {
         let mut text = String::new();
         write(&mut text, &EXAMPLE, table).unwrap();
         text

@@ -4,10 +4,10 @@ use std::ffi::{c_void, CStr};
 
 use pyo3_ffi::{traverseproc, PyObject};
 
-use super::heap::{Heap, BYTES, CLASSES, DICTS, STRINGS, TUPLES};
+use crate::python::heap::{Heap, BYTES, CLASSES, DICTS, STRINGS, TUPLES};
 use crate::{
-    process::pages::Pages,
-    python::{interpreter::Gil, object::Raised},
+    linux::mmap_vec::MmapVec,
+    python::{interpreter::Gil, reference::PyErr},
 };
 
 /// Why an object stays mortal.
@@ -72,15 +72,15 @@ pub struct Kinds<'h> {
     weak: [*mut PyObject; 3],
     /// The class of code objects.
     code: *mut PyObject,
-    listed: Pages<(*mut PyObject, Reason)>,
+    listed: MmapVec<(*mut PyObject, Reason)>,
     /// Two classes that want the same place push each other out.
-    remembered: Pages<(*mut PyObject, Kind)>,
+    remembered: MmapVec<(*mut PyObject, Kind)>,
 }
 
 impl<'h> Kinds<'h> {
     /// `instances`: the `tp_traverse` of classes written in Python.
-    pub fn new(gil: &Gil<'_>, heap: &'h Heap, instances: *mut c_void) -> Result<Self, Raised> {
-        let mut listed = Pages::new();
+    pub fn new(gil: &Gil<'_>, heap: &'h Heap, instances: *mut c_void) -> Result<Self, PyErr> {
+        let mut listed = MmapVec::new();
         for (list, reason) in [
             (&RESOURCES[..], Reason::Finalizer),
             (&LOCKS[..], Reason::Lock),
@@ -94,8 +94,8 @@ impl<'h> Kinds<'h> {
             }
         }
         let weak = gil.import(c"weakref")?;
-        let weak = |name| Ok::<_, Raised>(weak.attribute(name)?.as_ptr());
-        let mut remembered = Pages::new();
+        let weak = |name| Ok::<_, PyErr>(weak.attribute(name)?.as_ptr());
+        let mut remembered = MmapVec::new();
         remembered.extend((0..SLOTS).map(|_| (std::ptr::null_mut(), Kind::Leaf)));
         Ok(Self {
             heap,

@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicI32, Ordering},
 };
 
-use super::leave;
+use super::process;
 
 /// The status to leave with when time is up.
 static STATUS: AtomicI32 = AtomicI32::new(0);
@@ -57,7 +57,7 @@ extern "C" fn expired(_signal: c_int, _info: *mut libc::siginfo_t, _context: *mu
         // SAFETY: raise(3) is async-signal-safe.
         unsafe { libc::raise(stacks_signal()) };
     }
-    leave::now(STATUS.load(Ordering::Relaxed));
+    process::exit_now(STATUS.load(Ordering::Relaxed));
 }
 
 fn handled(signal: c_int) -> bool {

@@ -6,14 +6,14 @@
 use std::{ptr, slice};
 
 /// A stack of plain values.
-pub struct Pages<T: Copy> {
+pub struct MmapVec<T: Copy> {
     start: *mut T,
     length: usize,
     /// In values.
     capacity: usize,
 }
 
-impl<T: Copy> Pages<T> {
+impl<T: Copy> MmapVec<T> {
     /// An empty one, without memory.
     pub const fn new() -> Self {
         Self {
@@ -90,13 +90,13 @@ impl<T: Copy> Pages<T> {
     }
 }
 
-impl<T: Copy> Default for Pages<T> {
+impl<T: Copy> Default for MmapVec<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Copy> Drop for Pages<T> {
+impl<T: Copy> Drop for MmapVec<T> {
     fn drop(&mut self) {
         if !self.start.is_null() {
             // SAFETY: munmap(2) of what this value owns; `grow` computed the size the same way.
@@ -107,11 +107,11 @@ impl<T: Copy> Drop for Pages<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Pages;
+    use super::MmapVec;
 
     #[test]
     fn values_come_back_in_reverse() {
-        let mut pages = Pages::new();
+        let mut pages = MmapVec::new();
         (0..100_000u64).for_each(|i| pages.push((i, i as u8)));
         assert_eq!(pages.as_slice().len(), 100_000);
         assert_eq!(pages.as_slice()[70_000], (70_000, 70_000u64 as u8));

@@ -4,17 +4,17 @@ use std::ffi::{c_int, c_void};
 
 use pyo3_ffi::{traverseproc, PyObject};
 
-use super::{
-    heap::{Heap, CLASSES},
-    kinds::{Kind, Kinds, Reason},
+use super::classify::{Kind, Kinds, Reason};
+use crate::{
+    linux::mmap_vec::MmapVec,
+    python::heap::{Heap, CLASSES},
 };
-use crate::process::pages::Pages;
 
 /// Objects that are to be left alone, by address.
 pub struct Spared {
-    objects: Pages<(*mut PyObject, Reason)>,
+    objects: MmapVec<(*mut PyObject, Reason)>,
     /// A bit for a hash of every address: most questions end here.
-    filter: Pages<u64>,
+    filter: MmapVec<u64>,
     /// How many objects the collector knows, and how many of them are immortal already.
     pub tracked: u64,
     pub born_immortal: u64,
@@ -24,10 +24,10 @@ const FILTER_BITS: usize = 1 << 19;
 
 impl Spared {
     fn new() -> Self {
-        let mut filter = Pages::new();
+        let mut filter = MmapVec::new();
         filter.extend((0..FILTER_BITS / 64).map(|_| 0));
         Self {
-            objects: Pages::new(),
+            objects: MmapVec::new(),
             filter,
             tracked: 0,
             born_immortal: 0,

@@ -4,10 +4,10 @@ use std::ffi::{c_int, c_ulong, c_void};
 
 use pyo3_ffi::{traverseproc, PyObject, PyTypeObject};
 
-use super::layout::Layout;
-use crate::python::{
+use super::{
     api::{api, Missing},
     interpreter::Python,
+    refcount::RefcountLayout,
 };
 
 /// Called for every tracked object; 1 to go on.
@@ -40,22 +40,28 @@ const TP_DEL: c_int = 53;
 const TP_TRAVERSE: c_int = 71;
 const TP_FINALIZE: c_int = 80;
 
-/// `Py_TPFLAGS_DICT_SUBCLASS` and its like (Include/object.h).
+// `Py_TPFLAGS_DICT_SUBCLASS` and its like (Include/object.h).
+
+/// Instances are tuples.
 pub const TUPLES: c_ulong = 1 << 26;
+/// Instances are bytes objects.
 pub const BYTES: c_ulong = 1 << 27;
+/// Instances are strings.
 pub const STRINGS: c_ulong = 1 << 28;
+/// Instances are dicts.
 pub const DICTS: c_ulong = 1 << 29;
+/// Instances are classes.
 pub const CLASSES: c_ulong = 1 << 31;
 
 /// The objects of an interpreter. Everything here needs the GIL and live objects.
 pub struct Heap {
     api: HeapApi,
-    layout: Layout,
+    layout: RefcountLayout,
 }
 
 impl Heap {
     /// Finds the functions.
-    pub fn find(python: &Python, layout: Layout) -> Result<Self, Missing> {
+    pub fn find(python: &Python, layout: RefcountLayout) -> Result<Self, Missing> {
         let api = HeapApi::find(|name| python.symbol(name))?;
         Ok(Self { api, layout })
     }
@@ -75,7 +81,7 @@ impl Heap {
     /// A live object.
     pub unsafe fn is_immortal(&self, object: *mut PyObject) -> bool {
         // SAFETY: the caller's promise.
-        Layout::is_marked(unsafe { self.word(object) })
+        RefcountLayout::is_marked(unsafe { self.word(object) })
     }
 
     /// Makes the object immortal.

@@ -25,7 +25,7 @@ pub fn register(handler: Handler) -> io::Result<()> {
 }
 
 /// Leaves at once with `status`; no further handler runs, no memory is touched.
-pub fn now(status: c_int) -> ! {
+pub fn exit_now(status: c_int) -> ! {
     // SAFETY: _exit(2) does not return.
     unsafe { libc::_exit(status) }
 }
@@ -50,7 +50,7 @@ pub fn pid() -> libc::pid_t {
 
 /// Whether that process is there, and this one may signal it: a number that was given to a stranger
 /// since is none of ours.
-pub fn is_there(pid: libc::pid_t) -> bool {
+pub fn is_alive(pid: libc::pid_t) -> bool {
     // SAFETY: kill(2) with signal 0 only asks; the number is checked not to mean a group.
     pid > 0 && unsafe { libc::kill(pid, 0) == 0 }
 }

@@ -7,14 +7,14 @@ use std::ffi::{c_int, c_void, CStr, CString};
 
 /// A handle of a loaded object; it is never closed, as the host stays for good.
 #[derive(Clone, Copy)]
-pub struct Object(*mut c_void);
+pub struct LoadedObject(*mut c_void);
 
 // SAFETY: a handle of dlopen(3) may be used from every thread.
-unsafe impl Send for Object {}
+unsafe impl Send for LoadedObject {}
 // SAFETY: as above.
-unsafe impl Sync for Object {}
+unsafe impl Sync for LoadedObject {}
 
-impl Object {
+impl LoadedObject {
     /// The first loaded object that defines `symbol`, in the order of dl_iterate_phdr(3).
     pub fn defining(symbol: &CStr) -> Option<Self> {
         loaded_files()

@@ -1,0 +1,3 @@
+//! How a process leaves.
+
+pub mod exit_line;
