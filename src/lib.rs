@@ -21,6 +21,8 @@ use uwsgi::{
 };
 
 #[deny(unsafe_code)]
+mod collector;
+#[deny(unsafe_code)]
 mod config;
 mod guard;
 mod immortal;

@@ -86,7 +86,7 @@ fn the_start_line_names_versions_and_policy() {
         env!("CARGO_PKG_VERSION")
     );
     assert!(line.starts_with(&expected), "{line}");
-    let policy = ": gc freeze (thresholds 9,8 in workers), exit fast (hooks within 7 s)";
+    let policy = ": gc freeze (thresholds 9,8,10 in workers), exit fast (hooks within 7 s)";
     assert!(line.ends_with(policy), "{line}");
 }
 

@@ -86,15 +86,21 @@ fn keep_leaves_the_collector_alone() {
 fn an_application_that_sets_thresholds_keeps_them() {
     let app = APP.replace("import gc", "import gc; before = gc.get_threshold()[0]");
     let app = app.replace("first =", "gc.set_threshold(321)\nfirst =");
-    let uwsgi = Uwsgi::on(&default_host()).app(&app).with_pycow().start();
+    let uwsgi = Uwsgi::on(&default_host()).app(&app).with_pycow();
+    let uwsgi = uwsgi.set("route", "^/json$ rpc:pycow.json").start();
     let answer = uwsgi.get("/").body;
-    assert_eq!(number(&answer, "now"), 321, "{answer}");
+    assert!(answer.contains("now=321,10 "), "{answer}");
+    // What log and JSON say is what it runs with.
+    uwsgi.await_log("set the collector's thresholds to 321,10,10: workers keep them");
+    let json = uwsgi.get("/json").body;
+    assert!(json.contains("\"thresholds\":[321,10,10]"), "{json}");
 
     // Unless the operator has said what they are to be.
     let told = Uwsgi::on(&default_host()).app(&app).with_pycow();
     let told = told.set("pycow-gc-threshold", "5000").start();
     let answer = told.get("/").body;
     assert_eq!(number(&answer, "now"), 5000, "{answer}");
+    told.await_log("to 321,10,10: workers run with 5000,10,10 (pycow-gc-threshold)");
 }
 
 #[test]

@@ -90,6 +90,14 @@ impl Thresholds {
         (given > 0).then_some(Self { values: all, given })
     }
 
+    /// The values given here, over those of `base` where none was given.
+    pub fn over(&self, base: &Self) -> Self {
+        let mut all = *base;
+        all.values[..self.given].copy_from_slice(self.values());
+        all.given = all.given.max(self.given);
+        all
+    }
+
     /// The values that were given.
     pub fn values(&self) -> &[i32] {
         &self.values[..self.given]

@@ -3,10 +3,10 @@
 use std::{sync::atomic::Ordering, time::Instant};
 
 use super::{
-    sample, say_of, Me, Running, FROZEN, HIJACKABLE, IMMORTAL, LATE_LIBRARY, LOADING, ME, REQUESTS,
-    RUNNING,
+    sample, say_of, Me, Running, FROZEN, HIJACKABLE, IMMORTAL, LATE_LIBRARY, ME, REQUESTS, RUNNING,
 };
 use crate::{
+    collector,
     config::GcPolicy,
     immortal,
     linux::{
@@ -15,7 +15,7 @@ use crate::{
         process::{self, Handler},
         reader,
     },
-    python::{gc::Collector, gc_guard, interpreter::Gil, interpreters, reference::PyErr},
+    python::{interpreter::Gil, interpreters},
     role::Role,
 };
 
@@ -63,27 +63,22 @@ fn merge_pages() {
 /// of the main one first become what the policy says.
 fn settle(running: &Running, gil: &Gil<'_>, when: &str) {
     let start = Instant::now();
-    let (mut objects, mut interpreters) = (0, 0);
-    interpreters::each(gil, |gil, is_main| {
-        if is_main && running.config.gc == GcPolicy::Immortal {
-            immortalize(running, gil);
-        }
-        match Collector::current(gil).and_then(|collector| collector.freeze()) {
-            Ok(count) => objects += count,
-            Err(raised) => log::error!("gc.freeze: {raised}"),
-        }
-        interpreters += 1;
-    });
-    FROZEN.store(objects as u64, Ordering::Relaxed);
-    let several = match (interpreters, running.config.gc) {
-        (1, _) => String::new(),
-        (_, GcPolicy::Immortal) => {
-            format!(" of {interpreters} interpreters (only the first is immortal)")
-        }
-        _ => format!(" of {interpreters} interpreters"),
+    let immortal = running.config.gc == GcPolicy::Immortal;
+    if immortal {
+        immortalize(running, gil);
+    }
+    let own = running.defaults.get();
+    if let Some(Err(raised)) = own.map(|own| collector::loaded(&running.config, own, gil)) {
+        log::error!("gc.get_threshold: {raised}");
+    }
+    let frozen = collector::freeze_heap(gil);
+    FROZEN.store(frozen.objects, Ordering::Relaxed);
+    let which = match frozen.interpreters > 1 && immortal {
+        true => " (only the first is immortal)",
+        false => "",
     };
     let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-    log::info!("froze {objects} objects{several} {when} in {milliseconds:.1} ms");
+    log::info!("{frozen}{which} {when} in {milliseconds:.1} ms");
 }
 
 fn immortalize(running: &Running, gil: &Gil<'_>) {
@@ -133,26 +128,11 @@ fn role(gil: &Gil<'_>) -> Role {
 
 /// Applications are loaded: collections begin, where the policy wants them.
 fn loaded(running: &Running, gil: &Gil<'_>) {
-    LOADING.store(false, Ordering::Relaxed);
-    if !running.config.gc.freezes() {
+    let Some(own) = running.defaults.get() else {
         return;
-    }
-    gc_guard::collector_on();
-    interpreters::each(gil, |gil, _| {
-        say_of("gc.set_threshold", collector_on(running, gil));
-    });
-}
-
-fn collector_on(running: &Running, gil: &Gil<'_>) -> Result<(), PyErr> {
-    let collector = Collector::current(gil)?;
-    // An application that set thresholds of its own keeps them, unless the options say otherwise.
-    let untouched = collector.thresholds()?.values().first() == Some(&0);
-    match running.worker_thresholds() {
-        Some(wanted) if untouched || running.config.thresholds.is_some() => {
-            collector.set_thresholds(wanted)
-        }
-        _ => Ok(()),
-    }
+    };
+    let enabled = collector::enable_in_worker(&running.config, own, gil);
+    say_of("gc.set_threshold", enabled);
 }
 
 /// A worker whose applications are loaded, about to enter its loop.

@@ -31,8 +31,6 @@ static RUNNING: OnceLock<Running> = OnceLock::new();
 /// What this process is, once it was forked (or is about to serve, without a master).
 static ME: OnceLock<Me> = OnceLock::new();
 
-/// Applications are being loaded.
-static LOADING: AtomicBool = AtomicBool::new(true);
 /// A plugin may take the worker for itself (`pyshell`, `pyrun`).
 static HIJACKABLE: AtomicBool = AtomicBool::new(false);
 /// A library was loaded after the fork.
@@ -50,13 +48,6 @@ struct Running {
     python: Python,
     /// CPython's own thresholds, as they were before pycow set any.
     defaults: OnceLock<Thresholds>,
-}
-
-impl Running {
-    /// What workers run with under `freeze`; `None` if CPython's own could not be read.
-    fn worker_thresholds(&self) -> Option<&Thresholds> {
-        self.config.thresholds.as_ref().or(self.defaults.get())
-    }
 }
 
 struct Me {

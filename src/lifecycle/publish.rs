@@ -12,6 +12,7 @@ use super::{
     Running, FROZEN, IMMORTAL, RUNNING,
 };
 use crate::{
+    collector,
     config::GcPolicy,
     linux::sampler,
     sharing::{
@@ -101,9 +102,10 @@ fn variable(variable: Variable) -> Option<u64> {
 pub fn answer(function: usize) -> Option<String> {
     let (running, table) = (RUNNING.get()?, TABLE.get()?);
     let mut text = String::new();
+    let facts = facts(running);
     let written = match function {
-        JSON => json::write(&mut text, &facts(running), table, sampler::clock()),
-        TEXT => prometheus::write(&mut text, &facts(running), table),
+        JSON => json::write(&mut text, &facts, table, sampler::clock()),
+        TEXT => prometheus::write(&mut text, &facts, table),
         _ => Err(fmt::Error),
     };
     written.ok().map(|()| text)
@@ -127,11 +129,7 @@ pub(super) fn facts(running: &Running) -> InstanceInfo<'_> {
         uwsgi: UWSGI.get().map_or("", |version| version),
         python: running.python.version(),
         gc: gc.name(),
-        thresholds: match gc {
-            GcPolicy::Keep => &[],
-            GcPolicy::Off => &[0],
-            _ => running.worker_thresholds().map_or(&[], |t| t.values()),
-        },
+        thresholds: collector::known_thresholds(),
         guarded: config.guarded(),
         exit: config.exit.name(),
         exit_timeout: config.exit_timeout,

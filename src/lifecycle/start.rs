@@ -2,19 +2,17 @@
 
 use std::{
     fmt,
-    sync::{atomic::Ordering, Mutex, OnceLock, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
-use super::{say_of, Running, LOADING, RUNNING};
+use super::{say_of, Running, RUNNING};
 use crate::{
-    config::{self, Config, ExitPolicy, GcPolicy, Thresholds},
+    collector,
+    config::{self, Config, ExitPolicy},
     linux::{deadline, process},
     python::{
         exit,
-        gc::Collector,
-        gc_guard,
         interpreter::{Gil, Python},
-        interpreters,
         reference::PyErr,
     },
     uwsgi::{
@@ -97,21 +95,15 @@ pub fn python_up() {
 }
 
 fn collector_up(running: &'static Running, gil: &Gil<'_>) -> Result<(), PyErr> {
-    let collector = Collector::current(gil)?;
-    let _ = running.defaults.set(collector.thresholds()?);
-    if running.config.gc != GcPolicy::Keep {
-        collector.set_thresholds(&Thresholds::ZERO)?;
-    }
-    if running.config.guarded() {
-        gc_guard::install(gil, &running.python)?;
-    }
+    let own = collector::start(&running.config, &running.python, gil)?;
+    let _ = running.defaults.set(own);
     Ok(())
 }
 
 fn announce(running: &Running) {
     let config = &running.config;
     let gc = match config.gc {
-        policy if policy.freezes() => match running.worker_thresholds() {
+        policy if policy.freezes() => match collector::known_thresholds() {
             Some(thresholds) => format!("gc {policy} (thresholds {thresholds} in workers)"),
             None => format!("gc {policy}"),
         },
@@ -141,22 +133,9 @@ fn announce(running: &Running) {
 /// An application of `mount = ..` is about to be loaded, maybe into a new interpreter.
 pub fn before_mount() {
     let Some(running) = RUNNING.get() else { return };
-    if running.config.gc != GcPolicy::Keep && !running.host.single_interpreter() {
-        running
-            .python
-            .with_gil(|gil| interpreters::watch(gil, &running.python, new_interpreter));
+    if !running.host.single_interpreter() {
+        running.python.with_gil(|gil| {
+            collector::watch_new_interpreters(&running.config, &running.python, gil);
+        });
     }
-}
-
-/// A sub-interpreter was made: before the fork, or under `off` at any time, it collects nothing.
-fn new_interpreter(gil: &Gil<'_>) -> bool {
-    let off = RUNNING
-        .get()
-        .is_some_and(|running| running.config.gc == GcPolicy::Off);
-    if !off && !LOADING.load(Ordering::Relaxed) {
-        return true;
-    }
-    Collector::current(gil)
-        .and_then(|collector| collector.set_thresholds(&Thresholds::ZERO))
-        .is_ok()
 }

@@ -1,11 +1,10 @@
 //! The garbage collector of one interpreter, as the module `gc` gives it.
 
 use super::{
-    gc_guard,
+    gc_methods,
     interpreter::Gil,
     reference::{PyErr, PyRef},
 };
-use crate::config::Thresholds;
 
 /// The collector of the interpreter whose state is current.
 pub struct Collector<'a> {
@@ -21,34 +20,26 @@ impl<'a> Collector<'a> {
     }
 
     /// `gc.get_threshold()`: 700,10,10 up to 3.12, 2000,10,10 or 2000,10,0 after.
-    pub fn thresholds(&self) -> Result<Thresholds, PyErr> {
+    pub fn thresholds(&self) -> Result<Vec<i32>, PyErr> {
         let tuple = self.module.call_method(c"get_threshold", &[])?;
-        let values: Result<Vec<i32>, PyErr> = tuple
-            .items()
-            .iter()
-            .map(|item| {
-                item.as_i64()
-                    .map(|value| i32::try_from(value).unwrap_or(i32::MAX))
-            })
-            .collect();
-        Ok(Thresholds::new(&values?).unwrap_or(Thresholds::ZERO))
+        let items = tuple.items();
+        let values = items.iter().map(PyRef::as_i64);
+        values
+            .map(|value| Ok(i32::try_from(value?).unwrap_or(i32::MAX)))
+            .collect()
     }
 
-    /// `gc.set_threshold(..)`; a first threshold of 0 means no automatic collections.
-    pub fn set_thresholds(&self, thresholds: &Thresholds) -> Result<(), PyErr> {
-        let values: Result<Vec<_>, _> = thresholds
-            .values()
-            .iter()
-            .map(|&value| self.module.gil().int(value))
-            .collect();
-        let values = values?;
+    /// `gc.set_threshold(..)` of one to three values; a first one of 0 means no automatic collections.
+    pub fn set_thresholds(&self, values: &[i32]) -> Result<(), PyErr> {
+        let values = values.iter().map(|&value| self.module.gil().int(value));
+        let values: Vec<_> = values.collect::<Result<_, _>>()?;
         let arguments: Vec<_> = values.iter().collect();
-        gc_guard::as_pycow(|| self.module.call_method(c"set_threshold", &arguments)).map(drop)
+        gc_methods::as_pycow(|| self.module.call_method(c"set_threshold", &arguments)).map(drop)
     }
 
     /// `gc.unfreeze()`: what an application froze is tracked like the rest again.
     pub fn unfreeze(&self) -> Result<(), PyErr> {
-        gc_guard::as_pycow(|| self.module.call_method(c"unfreeze", &[])).map(drop)
+        gc_methods::as_pycow(|| self.module.call_method(c"unfreeze", &[])).map(drop)
     }
 
     /// `gc.freeze()`: what is tracked now is never looked at again, hence never written to.

@@ -3,7 +3,7 @@
 pub mod api;
 pub mod exit;
 pub mod gc;
-pub mod gc_guard;
+pub mod gc_methods;
 pub mod heap;
 pub mod interpreter;
 pub mod interpreters;

@@ -1,5 +1,7 @@
 //! What does not change while an instance runs: versions, and the policy in force.
 
+use crate::config::Thresholds;
+
 /// Versions and policy.
 #[derive(Clone, Copy, Debug)]
 pub struct InstanceInfo<'a> {
@@ -11,8 +13,8 @@ pub struct InstanceInfo<'a> {
     pub python: &'a str,
     /// `pycow-gc` in force: `freeze` where `immortal` was asked for and cannot be.
     pub gc: &'a str,
-    /// The collector's thresholds in workers, where pycow sets them.
-    pub thresholds: &'a [i32],
+    /// The collector's thresholds in workers; `None` if they are not known.
+    pub thresholds: Option<Thresholds>,
     /// `pycow-gc-guard`
     pub guarded: bool,
     /// `pycow-exit`
@@ -35,7 +37,7 @@ pub(super) const EXAMPLE: InstanceInfo<'static> = InstanceInfo {
     uwsgi: "2.0.31",
     python: "3.11.2 (\"odd\\\n)",
     gc: "freeze",
-    thresholds: &[700, 10, 10],
+    thresholds: None,
     guarded: false,
     exit: "fast",
     exit_timeout: 30,

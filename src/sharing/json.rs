@@ -42,9 +42,8 @@ pub fn write(
 
 fn policy(out: &mut impl Write, facts: &InstanceInfo<'_>) -> fmt::Result {
     write!(out, "{{\"gc\":{},\"thresholds\":[", Text(facts.gc))?;
-    for (i, threshold) in facts.thresholds.iter().enumerate() {
-        let comma = if i > 0 { "," } else { "" };
-        write!(out, "{comma}{threshold}")?;
+    if let Some(thresholds) = facts.thresholds {
+        write!(out, "{thresholds}")?;
     }
     write!(
         out,
@@ -116,11 +115,18 @@ mod tests {
     use serde_json::{json, Value};
 
     use super::*;
-    use crate::sharing::{instance_info::EXAMPLE, slots::empty};
+    use crate::{
+        config::Thresholds,
+        sharing::{instance_info::EXAMPLE, slots::empty},
+    };
 
     fn parsed(table: &SlotTable) -> Value {
         let mut text = String::new();
-        write(&mut text, &EXAMPLE, table, 5_250).unwrap();
+        let facts = InstanceInfo {
+            thresholds: Thresholds::new(&[700, 10, 10]),
+            ..EXAMPLE
+        };
+        write(&mut text, &facts, table, 5_250).unwrap();
         serde_json::from_str(&text).unwrap()
     }
 

@@ -147,7 +147,7 @@ fn the_json_tells_versions_policy_and_every_process() {
         (&policy["gc"], &policy["exit"]),
         (&"freeze".into(), &"fast".into())
     );
-    assert_eq!(policy["thresholds"], Value::from(vec![900, 8]));
+    assert_eq!(policy["thresholds"], Value::from(vec![900, 8, 10]));
     assert_eq!(policy["exit_timeout"], 7);
     let line = uwsgi.await_log("[pycow] froze ");
     let frozen = line.split(' ').nth(2).unwrap().parse::<u64>().unwrap();
