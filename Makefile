@@ -14,10 +14,10 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 setup: ## fetch what the build and the tests need, into .hosts/
-	tests/support/setup
+	tools/testkit/setup
 
 tools:
-	@tests/support/setup --tools
+	@tools/testkit/setup --tools
 
 build: tools ## the plugin: target/release/libpycow_plugin.so
 	$(cargo) build --release
@@ -30,7 +30,7 @@ lint: tools ## formatting and clippy
 	$(cargo) clippy --all-targets --workspace -- -D warnings
 
 demo: ## a Django application with and without pycow, side by side
-	@tests/support/setup --demo
+	@tools/testkit/setup --demo
 	$(cargo) build --release
 	$(cargo) bench --bench demo
 
@@ -39,24 +39,24 @@ bench_options = APP INI URLS REQUESTS WORKERS UWSGI OUT HOST_GB ROUNDS METHODS W
 option = --$(subst _,-,$(shell echo $1 | tr A-Z a-z))
 
 bench: build ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
-	tests/support/setup --bench
-	$(cargo) run --quiet --release --package pycow-bench -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
+	tools/testkit/setup --bench
+	$(cargo) run --quiet --release --package pycow-compare -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
 
 costs: setup build ## what pycow itself costs: the immortal walk, a request, a sample
 	$(cargo) bench --bench immortal --bench overhead --bench sampling
 
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
-	tests/support/setup --all
+	tools/testkit/setup --all
 	$(MAKE) build
 	$(cargo) test --release --test load -- --nocapture
 
 # zig brings a linker and the symbol versions of every glibc.
 dist = target/dist/pycow_plugin.so
 dist: tools ## one file for every host: target/dist/pycow_plugin.so, for glibc 2.17 and newer
-	tests/support/setup --dist
+	tools/testkit/setup --dist
 	PATH="$(CURDIR)/.hosts/zig/bin:$$PATH" $(cargo) zigbuild --release --lib --target x86_64-unknown-linux-gnu.2.17
 	install -D target/x86_64-unknown-linux-gnu/release/libpycow_plugin.so $(dist)
 	! readelf --version-info $(dist) | grep -E 'GLIBC_2\.(1[89]|[2-9][0-9])'
-	tests/support/setup
+	tools/testkit/setup
 	PYCOW_PLUGIN=$(CURDIR)/$(dist) $(cargo) test --release --test object --test load
 	PYCOW_HOSTS=$(CURDIR)/.hosts/old PYCOW_PLUGIN=$(CURDIR)/$(dist) $(cargo) test --release --test load -- it_loads_everywhere

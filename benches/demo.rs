@@ -1,6 +1,6 @@
 //! `make demo`: a Django application under uWSGI, with and without pycow, and what that saves.
 //!
-//! The application is in `benches/demo/`. Both runs get the same ini and the same requests.
+//! The application is in `tools/compare/bundled/`. Both runs get the same ini and the same requests.
 
 mod common;
 
@@ -53,7 +53,7 @@ fn run(host: &Host, with_pycow: bool, start: Instant) -> Outcome {
         start,
         &format!("{name}: loading the application in the master, {WORKERS} workers"),
     );
-    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/demo");
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/compare/bundled");
     let uwsgi = Uwsgi::on(host)
         .set("pythonpath", home.display())
         .set("module", "shop.wsgi")

@@ -27,12 +27,12 @@ fn tool(name: &str) -> Option<Command> {
     };
     let there = Command::new(&program).arg("--version").output().is_ok();
     if !there {
-        println!("skipped: no {name} here (tests/support/setup)");
+        println!("skipped: no {name} here (tools/testkit/setup)");
     }
     there.then(|| Command::new(program))
 }
 
-/// Where tests/support/setup puts things.
+/// Where tools/testkit/setup puts things.
 fn hosts() -> PathBuf {
     let here = || Path::new(env!("CARGO_MANIFEST_DIR")).join(".hosts");
     std::env::var_os("PYCOW_HOSTS").map_or_else(here, PathBuf::from)
@@ -222,7 +222,7 @@ print(b"WID" in seen, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen[-20
 fn uwsgitop_still_works() {
     let top = hosts().join("uwsgitop/bin/uwsgitop");
     if !top.exists() {
-        return println!("skipped: no uwsgitop in .hosts (tests/support/setup)");
+        return println!("skipped: no uwsgitop in .hosts (tools/testkit/setup)");
     }
     let uwsgi = reporting(1).flag("enable-metrics").set("processes", 2);
     let socket = uwsgi.dir().join("stats");

@@ -1,4 +1,4 @@
-//! Where things are: the checkout, and what `tests/support/setup --bench` left in `.hosts/`.
+//! Where things are: the checkout, and what `tools/testkit/setup --bench` left in `.hosts/`.
 
 use std::{
     env,
@@ -31,5 +31,5 @@ pub fn django() -> PathBuf {
 
 /// The bundled application.
 pub fn shop() -> PathBuf {
-    root().join("benches/demo")
+    root().join("tools/compare/bundled")
 }

@@ -39,7 +39,7 @@ pub fn newest() -> Host {
 pub fn without_wrk() -> bool {
     let there = Command::new("wrk").output().is_ok();
     if !there {
-        eprintln!("skipped: no wrk here (tests/support/setup)");
+        eprintln!("skipped: no wrk here (tools/testkit/setup)");
     }
     !there
 }
@@ -55,7 +55,7 @@ impl Bench {
     /// With nothing said at all, but where the output goes.
     pub fn bare() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pycow-bench"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pycow-compare"));
         command
             .current_dir(folder.path())
             .args(["--out", "out"])

@@ -40,7 +40,7 @@ pub struct Host {
 }
 
 /// All hosts of this machine, by flavour and version: those that
-/// `tests/support/setup` made in `.hosts/` (or in `$PYCOW_HOSTS`) and Debian's.
+/// `tools/testkit/setup` made in `.hosts/` (or in `$PYCOW_HOSTS`) and Debian's.
 ///
 /// # Panics
 /// If there are none.
@@ -53,7 +53,7 @@ pub fn hosts() -> Vec<Host> {
 /// machine's own `python3`.
 ///
 /// # Panics
-/// If `tests/support/setup` has not prepared it.
+/// If `tools/testkit/setup` has not prepared it.
 pub fn default_host() -> Host {
     fs::read_link(folder().join("default"))
         .ok()
