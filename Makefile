@@ -1,9 +1,7 @@
 # `make demo` shows what pycow does, `make test` shows that it does it.
 
-# Without a libclang on the system, setup leaves PyPI's here for bindgen. Asked
-# anew by each recipe, for setup may just have made it.
-libclang = $(shell ls -d .hosts/libclang/lib/python3.*/site-packages/clang/native 2>/dev/null)
-cargo = $(addprefix LIBCLANG_PATH=,$(libclang)) cargo
+# Where tests note that they cannot run here.
+skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools build test lint demo bench costs matrix dist
@@ -20,19 +18,25 @@ tools:
 	@tools/testkit/setup --tools
 
 build: tools ## the plugin: target/release/libpycow_plugin.so
-	$(cargo) build --release
+	cargo build --release
 
 test: setup build ## every promise, against real uWSGI
-	$(cargo) test --workspace --release
+	rm -rf $(skipped)
+	cargo test --workspace --release || { tools/testkit/skipped $(skipped); exit 1; }
+	@tools/testkit/skipped $(skipped)
 
-lint: tools ## formatting and clippy
+lint: tools ## formatting, clippy, rustdoc, licenses of what is linked
 	cargo fmt --all --check
-	$(cargo) clippy --all-targets --workspace -- -D warnings
+	cargo clippy --all-targets --workspace -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --workspace
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
+	else echo 'skipped cargo deny: not installed (cargo install cargo-deny)'; fi
 
 demo: ## a Django application with and without pycow, side by side
 	@tools/testkit/setup --demo
-	$(cargo) build --release
-	$(cargo) bench --bench demo
+	cargo build --release --package pycow --package pycow-compare
+	@target/release/pycow-compare --brief --workloads hot --methods freeze,immortal --rounds 1 --requests 4000 --scale 0 --out target/demo
+	@printf 'For your own uwsgi.ini, after the line that loads Python:\n\n    plugin = %s\n\n' $(CURDIR)/target/release/libpycow_plugin.so
 
 # What `make bench` takes: each is an option of the program that does the work.
 bench_options = APP INI URLS REQUESTS WORKERS UWSGI OUT HOST_GB ROUNDS METHODS WORKLOADS SCALE
@@ -40,23 +44,23 @@ option = --$(subst _,-,$(shell echo $1 | tr A-Z a-z))
 
 bench: build ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
 	tools/testkit/setup --bench
-	$(cargo) run --quiet --release --package pycow-compare -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
+	cargo run --quiet --release --package pycow-compare -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
 
 costs: setup build ## what pycow itself costs: the immortal walk, a request, a sample
-	$(cargo) bench --bench immortal --bench overhead --bench sampling
+	cargo bench --bench immortal --bench overhead --bench sampling
 
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tools/testkit/setup --all
 	$(MAKE) build
-	$(cargo) test --release --test load -- --nocapture
+	cargo test --release --test load -- --nocapture
 
 # zig brings a linker and the symbol versions of every glibc.
 dist = target/dist/pycow_plugin.so
 dist: tools ## one file for every host: target/dist/pycow_plugin.so, for glibc 2.17 and newer
 	tools/testkit/setup --dist
-	PATH="$(CURDIR)/.hosts/zig/bin:$$PATH" $(cargo) zigbuild --release --lib --target x86_64-unknown-linux-gnu.2.17
+	PATH="$(CURDIR)/.hosts/zig/bin:$$PATH" cargo zigbuild --release --lib --target x86_64-unknown-linux-gnu.2.17
 	install -D target/x86_64-unknown-linux-gnu/release/libpycow_plugin.so $(dist)
 	! readelf --version-info $(dist) | grep -E 'GLIBC_2\.(1[89]|[2-9][0-9])'
 	tools/testkit/setup
-	PYCOW_PLUGIN=$(CURDIR)/$(dist) $(cargo) test --release --test object --test load
-	PYCOW_HOSTS=$(CURDIR)/.hosts/old PYCOW_PLUGIN=$(CURDIR)/$(dist) $(cargo) test --release --test load -- it_loads_everywhere
+	PYCOW_PLUGIN=$(CURDIR)/$(dist) cargo test --release --test object --test load
+	PYCOW_HOSTS=$(CURDIR)/.hosts/old PYCOW_PLUGIN=$(CURDIR)/$(dist) cargo test --release --test load -- it_loads_everywhere

@@ -1,6 +1,9 @@
 //! Turns `uwsgi-headers/` into Rust types and has the C compiler check their layout.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 fn main() {
     println!("cargo:rerun-if-changed=uwsgi-headers");
@@ -9,6 +12,13 @@ fn main() {
         .file("uwsgi-headers/layout.c")
         .cargo_metadata(false)
         .compile("pycow_layout");
+
+    // Without a libclang of the system, setup leaves PyPI's here. Said here and not by make, so that
+    // `cargo` and `make` build the same.
+    let libclang = Path::new(".hosts/libclang/native");
+    if env::var_os("LIBCLANG_PATH").is_none() && libclang.exists() {
+        env::set_var("LIBCLANG_PATH", libclang);
+    }
 
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     bindgen::Builder::default()

@@ -5,9 +5,8 @@ mod common;
 use std::time::Instant;
 
 use common::{say_where, step, table::Table, Runs};
-use pycow_testkit::{default_host, load, proc, Host, Uwsgi};
+use pycow_testkit::{default_host, load, proc, Host, Uwsgi, HELLO};
 
-const APP: &str = "def application(env, start):\n    start('200 OK', [])\n    return [b'hello']\n";
 const ROUNDS: usize = 7;
 const REQUESTS: usize = 20_000;
 const STARTS: usize = 21;
@@ -52,7 +51,7 @@ fn main() {
 }
 
 fn uwsgi(host: &Host, pycow: bool) -> Uwsgi {
-    let uwsgi = Uwsgi::on(host).app(APP).flag("disable-logging");
+    let uwsgi = Uwsgi::on(host).app(HELLO).flag("disable-logging");
     if pycow {
         uwsgi.with_pycow()
     } else {

@@ -1,6 +1,6 @@
 //! `pycow-gc = immortal`: preloaded objects are never copied, and what must end still ends.
 
-use pycow_testkit::{hosts, load, proc, Host, Uwsgi};
+use pycow_testkit::{hosts, load, proc, skip, Host, Uwsgi};
 
 /// Hosts whose CPython knows immortal objects, and the others.
 fn able(able: bool) -> Vec<Host> {
@@ -9,10 +9,11 @@ fn able(able: bool) -> Vec<Host> {
         .filter(|host| (host.python >= (3, 12)) == able)
         .collect();
     if hosts.is_empty() {
-        println!(
-            "skipped: no CPython {} here",
-            if able { "3.12 or newer" } else { "before 3.12" }
-        );
+        skip(if able {
+            "no CPython 3.12 or newer"
+        } else {
+            "no CPython before 3.12"
+        });
     }
     hosts
 }
@@ -194,7 +195,7 @@ fn what_c_code_holds_of_the_system_stays_mortal() {
         most = most.max(answer);
     }
     if most != "6 []" {
-        println!("skipped: no CPython here has multiprocessing, sqlite3 and ssl");
+        skip("no CPython with multiprocessing, sqlite3 and ssl");
     }
 }
 

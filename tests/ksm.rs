@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pycow_testkit::{default_host, Uwsgi};
+use pycow_testkit::{default_host, skip, Uwsgi};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const KSM: &str = "/sys/kernel/mm/ksm";
@@ -52,7 +52,7 @@ fn equal_pages_are_merged_where_the_kernel_can() {
         .open(format!("{KSM}/run"))
         .is_ok();
     if !writable || !fs::exists(format!("{KSM}/advisor_mode")).unwrap_or(false) {
-        return println!("skipped: no KSM of Linux 6.4 or newer to be switched on here");
+        return skip("no KSM of Linux 6.4 or newer that may be switched on");
     }
     let uwsgi = || {
         Uwsgi::on(&default_host())

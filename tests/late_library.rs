@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use pycow_testkit::{default_host, hosts, proc, Flavour, Host, Uwsgi};
+use pycow_testkit::{default_host, hosts, proc, skip, Flavour, Host, Uwsgi};
 
 /// Says so when it is gone, and knows it.
 const LIBRARY: &str = r#"
@@ -118,7 +118,7 @@ fn old_host() -> Option<Host> {
         .into_iter()
         .find(|host| host.flavour == Flavour::Debian && host.name.starts_with("debian-2.0.21-"));
     if host.is_none() {
-        println!("skipped: no Debian uWSGI 2.0.21 here");
+        skip("no Debian uWSGI 2.0.21");
     }
     host
 }

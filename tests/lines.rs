@@ -1,19 +1,8 @@
 //! The log lines: what they say is what /proc says, and a missing /proc costs one warning.
 
+use pycow_testkit::reporting::APP;
 use pycow_testkit::signal::SIGTERM;
-use pycow_testkit::{default_host, proc, Uwsgi};
-
-/// A heap of some 40 MB; `/touch` writes to a third of it.
-const APP: &str = r#"
-heap = [bytearray(4096) for _ in range(10000)]
-
-def application(env, start):
-    if env["PATH_INFO"] == "/touch":
-        for page in heap[:3000]:
-            page[0] = 1
-    start("200 OK", [])
-    return [b"done"]
-"#;
+use pycow_testkit::{default_host, is_root, proc, skip, Uwsgi};
 
 const MEGABYTE: f64 = 1048576.0;
 
@@ -106,7 +95,7 @@ fn mules_and_spoolers_have_their_line_too() {
 #[test]
 fn a_worker_without_privileges_reads_its_own_memory() {
     if !is_root() {
-        return println!("skipped: not root");
+        return skip("not root");
     }
     let uwsgi = Uwsgi::on(&default_host())
         .app(APP)
@@ -124,7 +113,7 @@ fn a_worker_without_privileges_reads_its_own_memory() {
 #[test]
 fn a_missing_proc_costs_one_warning() {
     if !is_root() {
-        return println!("skipped: not root");
+        return skip("not root");
     }
     let line = "exec unshare --mount sh -c 'mount -t tmpfs none /proc && exec \"$@\"' sh \"$@\"";
     let uwsgi = Uwsgi::on(&default_host())
@@ -143,11 +132,4 @@ fn a_missing_proc_costs_one_warning() {
     for line in lines {
         assert!(line.contains(" requests: hooks took "), "{line}");
     }
-}
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|me| {
-        use std::os::unix::fs::MetadataExt;
-        me.uid() == 0
-    })
 }

@@ -4,16 +4,16 @@ mod patched;
 
 use std::fs;
 
-use pycow_testkit::{default_host, host_of, hosts, plugin_path, Finished, Flavour, Uwsgi};
-
-const APP: &str = "def application(env, start):\n    start('200 OK', [])\n    return [b'hello']\n";
+use pycow_testkit::{
+    default_host, host_of, hosts, plugin_path, skip, Finished, Flavour, Uwsgi, HELLO,
+};
 
 #[test]
 fn it_loads_everywhere_before_and_after_python() {
     for host in hosts() {
         for first in [false, true] {
             println!("{} {first}", host.name);
-            let uwsgi = Uwsgi::on(&host).app(APP).flag("strict");
+            let uwsgi = Uwsgi::on(&host).app(HELLO).flag("strict");
             let uwsgi = if first {
                 uwsgi.pycow_first()
             } else {
@@ -33,7 +33,7 @@ fn it_loads_everywhere_before_and_after_python() {
 
 #[test]
 fn it_loads_by_its_plain_name_from_a_folder_and_under_a_modifier() {
-    let uwsgi = Uwsgi::on(&default_host()).app(APP);
+    let uwsgi = Uwsgi::on(&default_host()).app(HELLO);
     let dir = uwsgi.dir().join("plugins");
     fs::create_dir(&dir).unwrap();
     fs::copy(plugin_path(), dir.join("pycow_plugin.so")).unwrap();
@@ -48,7 +48,7 @@ fn it_loads_by_its_plain_name_from_a_folder_and_under_a_modifier() {
 #[test]
 fn without_a_python_plugin_it_says_so_and_uwsgi_goes_on() {
     let Some(mut host) = host_of(Flavour::Debian) else {
-        return println!("skipped: no Debian uWSGI");
+        return skip("no Debian uWSGI");
     };
     host.python_plugin = None;
     let uwsgi = Uwsgi::on(&host).with_pycow().unset("need-app").start();
@@ -58,12 +58,12 @@ fn without_a_python_plugin_it_says_so_and_uwsgi_goes_on() {
 /// Starts a changed uWSGI with pycow, which must be off, say why in one line, and not be missed.
 fn off_for_good(change: impl Fn(&mut Vec<u8>), reason: &str) {
     let Some(host) = host_of(Flavour::Pypi) else {
-        return println!("skipped: no uWSGI from PyPI");
+        return skip("no uWSGI from PyPI");
     };
     let changed = patched::copy_of(&host, change);
     // A wrong value is not looked at either: the option's rows may be of another layout.
     let uwsgi = Uwsgi::on(&changed.host)
-        .app(APP)
+        .app(HELLO)
         .with_pycow()
         .set("pycow-gc", "nonsense");
     let uwsgi = uwsgi.flag("strict").start();
@@ -108,13 +108,13 @@ fn a_changed_struct_turns_it_off() {
 #[test]
 fn a_longer_table_does_not() {
     let Some(host) = host_of(Flavour::Pypi) else {
-        return println!("skipped: no uWSGI from PyPI");
+        return skip("no uWSGI from PyPI");
     };
     let end = "void (*post_uwsgi_fork) (int);";
     let changed = patched::copy_of(&host, |uwsgi| {
         patched::edit_header(uwsgi, end, "void (*post_uwsgi_fork) (int);int (*x)(void);");
     });
-    let uwsgi = Uwsgi::on(&changed.host).app(APP).with_pycow().start();
+    let uwsgi = Uwsgi::on(&changed.host).app(HELLO).with_pycow().start();
     uwsgi.await_log("[pycow] froze ");
 }
 

@@ -1,9 +1,10 @@
 //! Variables of `log-format`: the last sample's numbers, and nothing is read for a request.
 
-mod watch;
-
-use pycow_testkit::{hosts, proc, Instance, Uwsgi};
-use watch::{reporting, within, APP};
+use pycow_testkit::{
+    hosts, proc,
+    reporting::{reporting, within, APP},
+    Instance, Uwsgi,
+};
 
 const FORMAT: &str = "sizes %(shared) %(sharedM) %(private) %(privateM) %(pss) %(pssM) end";
 

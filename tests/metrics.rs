@@ -1,7 +1,5 @@
 //! uWSGI's own metrics: in the stats server, in `metrics-dir`, through the pushers, SNMP and alarms.
 
-mod watch;
-
 use std::{
     collections::HashSet,
     fs,
@@ -10,9 +8,12 @@ use std::{
     time::Duration,
 };
 
-use pycow_testkit::{proc, Instance, Uwsgi};
+use pycow_testkit::{
+    proc,
+    reporting::{reporting, stats, until, within},
+    Instance, Uwsgi,
+};
 use serde_json::Value;
-use watch::{reporting, stats, until, within};
 
 const LIMIT: Option<Duration> = Some(Duration::from_secs(20));
 

@@ -1,11 +1,9 @@
 //! Options: a wrong value ends the start with one line, the last of two wins.
 
-use pycow_testkit::{default_host, Uwsgi};
-
-const APP: &str = "def application(env, start):\n    start('200 OK', [])\n    return [b'hello']\n";
+use pycow_testkit::{default_host, Uwsgi, HELLO};
 
 fn pycow() -> Uwsgi {
-    Uwsgi::on(&default_host()).app(APP).with_pycow()
+    Uwsgi::on(&default_host()).app(HELLO).with_pycow()
 }
 
 #[test]

@@ -1,13 +1,11 @@
 //! The sampler: a thread that costs its stack, goes where its process goes, and leaves nothing stale.
 
-mod watch;
-
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use pycow_testkit::reporting::{json, process, reporting, until, APP};
 use pycow_testkit::signal::{SIGKILL, SIGTERM};
-use pycow_testkit::{default_host, host_of, proc, Flavour, Instance, Uwsgi};
+use pycow_testkit::{default_host, host_of, is_root, proc, skip, Flavour, Instance, Uwsgi};
 use serde_json::Value;
-use watch::{is_root, json, process, reporting, until, APP};
 
 fn pids(report: &Value, role: &str) -> Vec<i32> {
     let processes = report["processes"].as_array().unwrap();
@@ -127,11 +125,11 @@ fn nothing_is_sampled_when_told_not_to() {
 #[test]
 fn a_worker_without_privileges_is_sampled() {
     if !is_root() {
-        return println!("skipped: not root");
+        return skip("not root");
     }
     // One whose Python nobody may read.
     let Some(host) = host_of(Flavour::Debian) else {
-        return println!("skipped: no Debian uWSGI");
+        return skip("no Debian uWSGI");
     };
     let uwsgi = Uwsgi::on(&host).app(APP).with_pycow();
     let dir = uwsgi.dir().join("open");
@@ -160,7 +158,7 @@ fn a_worker_without_privileges_is_sampled() {
 #[test]
 fn without_proc_it_is_quiet() {
     if !is_root() {
-        return println!("skipped: not root");
+        return skip("not root");
     }
     let line = "exec unshare --mount sh -c 'mount -t tmpfs none /proc && exec \"$@\"' sh \"$@\"";
     let uwsgi = reporting(1)

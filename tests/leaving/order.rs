@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
-use pycow_testkit::{default_host, hosts, Finished, Host, Uwsgi};
+use pycow_testkit::{default_host, hosts, skip, Finished, Host, Uwsgi};
 
 use super::{
     farewell, in_order, only_worker, said, start, status_of, with_app, END_CODE, HOOKS, SAY,
@@ -201,7 +201,7 @@ fn other_plugins_take_their_leave_first() {
     let psgi = Path::new("/usr/lib/uwsgi/plugins/psgi_plugin.so").exists();
     let installed = |host: &Host| host.uwsgi == Path::new("/usr/bin/uwsgi-core");
     let Some(host) = hosts().into_iter().find(installed).filter(|_| psgi) else {
-        return println!("skipped: no Debian uWSGI with uwsgi-plugin-psgi here");
+        return skip("no Debian uWSGI with uwsgi-plugin-psgi");
     };
     const PERL: &str = r#"
 uwsgi::atexit(sub { syswrite(STDERR, "$$ says: perl\n") });

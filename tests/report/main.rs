@@ -2,8 +2,6 @@
 
 mod prometheus;
 mod textfile;
-#[path = "../watch/mod.rs"]
-mod watch;
 
 use std::{
     collections::BTreeSet,
@@ -12,14 +10,14 @@ use std::{
     process::Command,
 };
 
+use pycow_testkit::reporting::{json, process, reporting, stats, until, within};
 use pycow_testkit::signal::SIGTERM;
-use pycow_testkit::{default_host, proc, Instance};
+use pycow_testkit::{default_host, prepared, proc, skip, Instance};
 use serde_json::Value;
-use watch::{json, process, reporting, stats, until, within};
 
-/// A program of Debian's package prometheus, or a printed line that it is missing.
+/// A program of Debian's package prometheus, or a note that it is missing.
 fn tool(name: &str) -> Option<Command> {
-    let unpacked = hosts().join("prometheus/usr/bin").join(name);
+    let unpacked = prepared().join("prometheus/usr/bin").join(name);
     let program = if unpacked.exists() {
         unpacked
     } else {
@@ -27,15 +25,9 @@ fn tool(name: &str) -> Option<Command> {
     };
     let there = Command::new(&program).arg("--version").output().is_ok();
     if !there {
-        println!("skipped: no {name} here (tools/testkit/setup)");
+        skip(&format!("no {name}"));
     }
     there.then(|| Command::new(program))
-}
-
-/// Where tools/testkit/setup puts things.
-fn hosts() -> PathBuf {
-    let here = || Path::new(env!("CARGO_MANIFEST_DIR")).join(".hosts");
-    std::env::var_os("PYCOW_HOSTS").map_or_else(here, PathBuf::from)
 }
 
 /// promtool's own judgement of a text.
@@ -220,9 +212,9 @@ print(b"WID" in seen, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen[-20
 
 #[test]
 fn uwsgitop_still_works() {
-    let top = hosts().join("uwsgitop/bin/uwsgitop");
+    let top = prepared().join("uwsgitop/bin/uwsgitop");
     if !top.exists() {
-        return println!("skipped: no uwsgitop in .hosts (tools/testkit/setup)");
+        return skip("no uwsgitop");
     }
     let uwsgi = reporting(1).flag("enable-metrics").set("processes", 2);
     let socket = uwsgi.dir().join("stats");

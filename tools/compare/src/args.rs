@@ -58,6 +58,10 @@ pub struct Args {
           conflicts_with_all = ["app", "ini"])]
     pub workloads: Vec<String>,
 
+    /// One table with the figures that matter most
+    #[arg(long)]
+    pub brief: bool,
+
     /// The numbers of workers of the scale part; 0: no scale part
     #[arg(
         long,

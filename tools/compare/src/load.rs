@@ -183,13 +183,15 @@ impl Served {
 mod tests {
     use std::{io::Write, net::TcpListener, time::Instant};
 
+    use pycow_testkit::skip;
+
     use super::*;
 
     /// wrk has its answer before it has come to its sleep, now and then.
     #[test]
     fn the_shortest_load_ends_at_once() {
         if let Err(why) = check() {
-            return eprintln!("skipped: {why}");
+            return skip(&why);
         }
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = server.local_addr().unwrap().port();

@@ -70,7 +70,11 @@ fn compare_all(args: &Args) -> Result<(), String> {
     progress::tell!("{}", results.machine);
     for workload in &workloads {
         let compared = compare::compare(workload, &host, args, &progress)?;
-        table::print(&compared);
+        if args.brief {
+            table::print_brief(&compared);
+        } else {
+            table::print(&compared);
+        }
         results.workloads.push(compared);
     }
     results.scales = scale::scales(&workloads[0], &host, args, &progress);
@@ -143,6 +147,9 @@ fn command() -> String {
     let mut command = String::from("make bench");
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
+        if argument == "--brief" {
+            continue;
+        }
         let (flag, value) = match argument.split_once('=') {
             Some((flag, value)) => (flag.to_owned(), value.to_owned()),
             None => (argument, arguments.next().unwrap_or_default()),

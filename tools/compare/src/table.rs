@@ -60,7 +60,6 @@ pub const GROWTH_HEADS: [&str; 6] = [
 
 /// All tables of a workload.
 pub fn sheets(compared: &Compared) -> Vec<Sheet> {
-    let stock = compared.methods.first();
     SHEETS
         .iter()
         .map(|&(about, title)| {
@@ -68,22 +67,45 @@ pub fn sheets(compared: &Compared) -> Vec<Sheet> {
                 .iter()
                 .filter(|one| one.about == about)
                 .collect();
-            let head = |figure: &&Figure| {
-                format!("{} {}", figure.title, figure.unit)
-                    .trim()
-                    .to_owned()
-            };
-            Sheet {
-                title,
-                heads: figures.iter().map(head).collect(),
-                rows: compared
-                    .methods
-                    .iter()
-                    .map(|method| line(method, stock, &figures))
-                    .collect(),
-            }
+            sheet(title, &figures, compared)
         })
         .collect()
+}
+
+/// These figures of every method.
+fn sheet(title: &'static str, figures: &[&Figure], compared: &Compared) -> Sheet {
+    let stock = compared.methods.first();
+    let head = |figure: &&Figure| {
+        format!("{} {}", figure.title, figure.unit)
+            .trim()
+            .to_owned()
+    };
+    Sheet {
+        title,
+        heads: figures.iter().map(head).collect(),
+        rows: compared
+            .methods
+            .iter()
+            .map(|method| line(method, stock, figures))
+            .collect(),
+    }
+}
+
+/// The figures that tell most, in one table.
+fn brief(compared: &Compared) -> Sheet {
+    const KEYS: [&str; 6] = [
+        "shared_start",
+        "shared_end",
+        "private",
+        "total_pss",
+        "p99",
+        "leaving",
+    ];
+    let figures: Vec<&Figure> = KEYS
+        .iter()
+        .filter_map(|key| figure::ALL.iter().find(|one| one.key == *key))
+        .collect();
+    sheet("In short, memory per worker", &figures, compared)
 }
 
 fn line(measured: &Measured, stock: Option<&Measured>, figures: &[&Figure]) -> Line {
@@ -108,13 +130,29 @@ fn line(measured: &Measured, stock: Option<&Measured>, figures: &[&Figure]) -> L
 
 /// Prints all tables of a workload.
 pub fn print(compared: &Compared) {
+    print_sheets(compared, sheets(compared));
+}
+
+/// Prints one table of a workload: the figures that tell most.
+pub fn print_brief(compared: &Compared) {
+    print_sheets(compared, vec![brief(compared)]);
+}
+
+fn print_sheets(compared: &Compared, sheets: Vec<Sheet>) {
+    let rounds = compared.methods.iter().map(|one| one.rounds.len()).max();
+    let rounds = rounds.unwrap_or_default();
     tell!(
-        "\n{}: {} workers, {} requests; medians with min..max, x: of stock",
+        "\n{}: {} workers, {} requests; {}x: of stock",
         compared.title,
         compared.workers,
-        compared.requests
+        compared.requests,
+        if rounds > 1 {
+            "medians with min..max, "
+        } else {
+            ""
+        }
     );
-    for sheet in sheets(compared) {
+    for sheet in sheets {
         tell!("\n{}", sheet.title);
         let mut table = Table::new();
         table.set_header([String::new()].into_iter().chain(sheet.heads));
@@ -125,7 +163,13 @@ pub fn print(compared: &Compared) {
                     .ratio
                     .map(|ratio| format!("  x{ratio}"))
                     .unwrap_or_default();
-                row.add_cell(format!("{}{ratio}\n{}", cell.median, cell.range).into());
+                // Of one round there is no range.
+                let range = if rounds > 1 {
+                    format!("\n{}", cell.range)
+                } else {
+                    String::new()
+                };
+                row.add_cell(format!("{}{ratio}{range}", cell.median).into());
             }
             if row.cell_count() == 1 {
                 row.add_cell("skipped".into());

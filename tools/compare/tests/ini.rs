@@ -6,7 +6,7 @@ mod common;
 use std::{fs, net::TcpListener, path::Path};
 
 use common::{method, without_wrk, Bench, Ran};
-use pycow_testkit::{host_of, Flavour, Host};
+use pycow_testkit::{host_of, skip, Flavour, Host};
 use serde_json::json;
 
 /// Tells what it was loaded with.
@@ -26,7 +26,7 @@ def site(environ, start_response):
 fn with_env() -> Option<Host> {
     let found = host_of(Flavour::Pypi).or_else(|| host_of(Flavour::Debian));
     if found.is_none() {
-        eprintln!("skipped: neither PyPI's uWSGI nor Debian's is here");
+        skip("neither PyPI's uWSGI nor Debian's");
     }
     found
 }

@@ -55,9 +55,9 @@ pub fn hosts() -> Vec<Host> {
 /// # Panics
 /// If `tools/testkit/setup` has not prepared it.
 pub fn default_host() -> Host {
-    fs::read_link(folder().join("default"))
+    fs::read_link(prepared().join("default"))
         .ok()
-        .and_then(|name| prepared(&folder().join(name)))
+        .and_then(|name| host_in(&prepared().join(name)))
         .expect("no default host: run `make setup` first")
 }
 
@@ -77,18 +77,24 @@ pub fn host_of(flavour: Flavour) -> Option<Host> {
 /// If that file does not exist.
 pub fn plugin_path() -> PathBuf {
     let path = env::var_os("PYCOW_PLUGIN").map_or_else(
-        || {
-            let target = env::var_os("CARGO_TARGET_DIR")
-                .map_or_else(|| root().join("target"), |dir| root().join(dir));
-            target.join("release/libpycow_plugin.so")
-        },
+        || target().join("release/libpycow_plugin.so"),
         PathBuf::from,
     );
     path.canonicalize()
         .unwrap_or_else(|error| panic!("{}: {error}: run `make build` first", path.display()))
 }
 
-fn root() -> PathBuf {
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    // Relative to the checkout, where make calls cargo.
+    checkout().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// The root of this checkout.
+///
+/// # Panics
+/// If this crate has moved to another depth.
+pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)
@@ -96,18 +102,19 @@ fn root() -> PathBuf {
         .to_path_buf()
 }
 
-fn folder() -> PathBuf {
-    env::var_os("PYCOW_HOSTS").map_or_else(|| root().join(".hosts"), PathBuf::from)
+/// The folder that setup prepares: `.hosts/`, or `$PYCOW_HOSTS`.
+pub fn prepared() -> PathBuf {
+    env::var_os("PYCOW_HOSTS").map_or_else(|| checkout().join(".hosts"), PathBuf::from)
 }
 
 fn find() -> Vec<Host> {
-    let mut hosts: Vec<Host> = fs::read_dir(folder())
+    let mut hosts: Vec<Host> = fs::read_dir(prepared())
         .into_iter()
         .flatten()
         .flatten()
         // `default` is a link to one of the others.
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter_map(|entry| prepared(&entry.path()))
+        .filter_map(|entry| host_in(&entry.path()))
         .chain(debian())
         .collect();
     assert!(
@@ -121,7 +128,7 @@ fn find() -> Vec<Host> {
 }
 
 /// The host in a folder that setup finished, told by its name.
-fn prepared(dir: &Path) -> Option<Host> {
+fn host_in(dir: &Path) -> Option<Host> {
     let name = dir.file_name()?.to_str()?;
     let (flavour, command) = match name.split_once('-')?.0 {
         "pyuwsgi" => (Flavour::Pyuwsgi, "bin/pyuwsgi"),

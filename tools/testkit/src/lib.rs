@@ -1,10 +1,10 @@
 //! Starts real uWSGI as a user would, and watches it from outside.
 //!
 //! ```no_run
-//! use pycow_testkit::{default_host, Uwsgi};
+//! use pycow_testkit::{default_host, Uwsgi, HELLO};
 //!
 //! let uwsgi = Uwsgi::on(&default_host())
-//!     .app("def application(env, start):\n    start('200 OK', [])\n    return [b'hello']\n")
+//!     .app(HELLO)
 //!     .set("processes", 2)
 //!     .with_pycow()
 //!     .start();
@@ -24,11 +24,19 @@ mod log;
 mod port;
 pub mod proc;
 mod process;
+pub mod reporting;
 pub mod signal;
+mod skip;
 mod uwsgi;
 mod watchdog;
 
-pub use host::{default_host, host_of, hosts, plugin_path, Flavour, Host};
+pub use host::{checkout, default_host, host_of, hosts, plugin_path, prepared, Flavour, Host};
 pub use http::Response;
 pub use instance::{Finished, Instance};
+pub use process::is_root;
+pub use skip::skip;
 pub use uwsgi::Uwsgi;
+
+/// The smallest application: it answers `hello`.
+pub const HELLO: &str =
+    "def application(env, start):\n    start('200 OK', [])\n    return [b'hello']\n";

@@ -3,9 +3,14 @@
 use rustix::{
     event::{poll, PollFd, PollFlags, Timespec},
     io::Errno,
-    process::{kill_process, kill_process_group, pidfd_open, Pid, PidfdFlags, Signal},
+    process::{geteuid, kill_process, kill_process_group, pidfd_open, Pid, PidfdFlags, Signal},
 };
 use std::time::{Duration, Instant};
+
+/// Whether this process may do what only root may.
+pub fn is_root() -> bool {
+    geteuid().is_root()
+}
 
 /// Sends a signal to one process.
 pub(crate) fn signal(pid: i32, number: i32) {

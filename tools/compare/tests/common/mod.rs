@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use pycow_testkit::{default_host, hosts, Host};
+use pycow_testkit::{default_host, hosts, skip, Host};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -35,11 +35,11 @@ pub fn newest() -> Host {
         .unwrap_or_else(default_host)
 }
 
-/// Says so if there is no load generator here.
+/// Notes it if there is no load generator here.
 pub fn without_wrk() -> bool {
     let there = Command::new("wrk").output().is_ok();
     if !there {
-        eprintln!("skipped: no wrk here (tools/testkit/setup)");
+        skip("no wrk");
     }
     !there
 }

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
+use pycow_testkit::skip;
 use serde_json::Value;
 
 use super::common::Ran;
@@ -36,7 +37,7 @@ pub fn the_report_is_shown(ran: &Ran, measured: &[String]) {
     let probing = ran.path("probing.html");
     fs::write(&probing, ran.read("out/report.html") + PROBE).unwrap();
     let Some(dom) = chromium(&probing, &ran.path("profile")) else {
-        eprintln!("skipped: no chromium here");
+        skip("no chromium");
         return;
     };
     let json = dom

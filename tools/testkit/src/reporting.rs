@@ -1,7 +1,4 @@
-//! What the tests of the report share: a uWSGI that shows everything, and ways to read it.
-
-// Every test is a crate of its own and uses a part of this.
-#![allow(dead_code, reason = "each test uses a part")]
+//! A uWSGI with pycow that shows all that pycow publishes, and ways to read it.
 
 use std::{
     io::Read,
@@ -11,8 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pycow_testkit::{default_host, Instance, Uwsgi};
 use serde_json::Value;
+
+use crate::{default_host, Instance, Uwsgi};
 
 /// A heap of some 40 MB; `/touch` writes to a part of it, `/rpc` answers what uwsgi.rpc does.
 pub const APP: &str = r#"
@@ -49,12 +47,18 @@ pub fn reporting(period: u32) -> Uwsgi {
 }
 
 /// The report as JSON.
+///
+/// # Panics
+/// If what `/json` answers is none.
 pub fn json(uwsgi: &Instance) -> Value {
     let answer = uwsgi.get("/json");
     serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body))
 }
 
 /// What it says of that process, if it does.
+///
+/// # Panics
+/// If it does not list processes.
 pub fn process(uwsgi: &Instance, role: &str, id: u64) -> Option<Value> {
     let report = json(uwsgi);
     let processes = report["processes"].as_array().unwrap();
@@ -63,6 +67,9 @@ pub fn process(uwsgi: &Instance, role: &str, id: u64) -> Option<Value> {
 }
 
 /// All that the stats server says.
+///
+/// # Panics
+/// If nobody listens there, or what it says is no JSON.
 pub fn stats(socket: &Path) -> Value {
     let mut text = String::new();
     let mut stream = UnixStream::connect(socket).unwrap();
@@ -71,6 +78,9 @@ pub fn stats(socket: &Path) -> Value {
 }
 
 /// Asks until there is an answer: a number in shared memory tells nobody that it changed.
+///
+/// # Panics
+/// If there is none within 20 seconds.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     const LIMIT: Duration = Duration::from_secs(20);
     const PAUSE: Duration = Duration::from_millis(20);
@@ -87,10 +97,4 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 /// The difference is at most so many percent of the expected number.
 pub fn within(percent: f64, got: u64, expected: u64) -> bool {
     got.abs_diff(expected) as f64 <= expected as f64 * percent / 100.0
-}
-
-/// Whether this test may do what only root may.
-pub fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
 }
