@@ -22,7 +22,7 @@ build: tools ## the plugin: target/release/libpycow_plugin.so
 
 test: setup build ## every promise, against real uWSGI
 	rm -rf $(skipped)
-	cargo test --workspace --release || { tools/testkit/skipped $(skipped); exit 1; }
+	cargo test --workspace || { tools/testkit/skipped $(skipped); exit 1; }
 	@tools/testkit/skipped $(skipped)
 
 lint: tools ## formatting, clippy, rustdoc, licenses of what is linked
@@ -52,7 +52,7 @@ costs: setup build ## what pycow itself costs: the immortal walk, a request, a s
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tools/testkit/setup --all
 	$(MAKE) build
-	cargo test --release --test load -- --nocapture
+	cargo test --test load -- --nocapture
 
 # zig brings a linker and the symbol versions of every glibc.
 dist = target/dist/pycow_plugin.so
@@ -62,5 +62,5 @@ dist: tools ## one file for every host: target/dist/pycow_plugin.so, for glibc 2
 	install -D target/x86_64-unknown-linux-gnu/release/libpycow_plugin.so $(dist)
 	! readelf --version-info $(dist) | grep -E 'GLIBC_2\.(1[89]|[2-9][0-9])'
 	tools/testkit/setup
-	PYCOW_PLUGIN=$(CURDIR)/$(dist) cargo test --release --test object --test load
-	PYCOW_HOSTS=$(CURDIR)/.hosts/old PYCOW_PLUGIN=$(CURDIR)/$(dist) cargo test --release --test load -- it_loads_everywhere
+	PYCOW_PLUGIN=$(CURDIR)/$(dist) cargo test --test object --test load
+	PYCOW_HOSTS=$(CURDIR)/.hosts/old PYCOW_PLUGIN=$(CURDIR)/$(dist) cargo test --test load -- it_loads_everywhere

@@ -1,10 +1,10 @@
-//! What sampling costs: the CPU of the sampler's thread in a worker of 1 GB, and the latency of
-//! requests with it on and off.
+//! What samples cost: the CPU of the master, which reads all processes' memory, and the latency of
+//! requests, with samples and without.
 
 mod common;
 
 use std::{
-    fs,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -19,90 +19,80 @@ def application(env, start):
     start("200 OK", [])
     return [heap[1][:5]]
 "#;
-/// Seconds over which the thread is watched.
-const WATCHED: u64 = 30;
-const ROUNDS: usize = 7;
+const WORKERS: usize = 4;
+/// Seconds over which the master is watched.
+const WATCHED: u64 = 15;
+const ROUNDS: usize = 5;
 const REQUESTS: usize = 20_000;
+
+/// What was seen of one instance.
+struct Seen {
+    /// Of a core, per cent.
+    master: f64,
+    p50: Duration,
+    p99: Duration,
+}
 
 fn main() {
     let start = Instant::now();
     let host = default_host();
     say_where(&host);
-
-    step(
-        start,
-        &format!("the thread's CPU over {WATCHED} s, pycow-sample = 1"),
-    );
-    let uwsgi = worker(&host, 1);
-    let pid = uwsgi.workers()[0];
-    let thread = sampler(pid);
-    let before = cpu_of_thread(pid, thread);
-    std::thread::sleep(Duration::from_secs(WATCHED));
-    let spent = cpu_of_thread(pid, thread) - before;
-    println!(
-        "          {:.3}% of a core (goal: under 0.5%) in a worker of {} MB",
-        spent / WATCHED as f64 * 100.0,
-        megabytes(proc::rollup(pid).rss),
-    );
-    drop(uwsgi);
-
     let (mut off, mut on) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        step(
-            start,
-            &format!("latency of {REQUESTS} requests, round {round} of {ROUNDS}"),
-        );
         // In turns, so that a slow moment of the machine hits both.
         let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
         for period in order {
-            let report = load::run(worker(&host, period).port(), |_| "/".into(), REQUESTS, 2);
-            assert_eq!(report.errors, 0);
+            step(
+                start,
+                &format!("round {round} of {ROUNDS}, pycow-sample = {period}"),
+            );
             let side = if period == 0 { &mut off } else { &mut on };
-            side.push((report.p50(), report.p99()));
+            side.push(look(&host, period));
         }
     }
-    let mut table = Table::new(&[
-        "latency, microseconds",
-        "pycow-sample = 0",
-        "pycow-sample = 1",
-    ]);
-    type Of = fn(&(Duration, Duration)) -> Duration;
-    let rows: [(&str, Of); 2] = [("p50", |run| run.0), ("p99", |run| run.1)];
-    for (name, of) in rows {
-        let show = |runs: &[_]| {
-            Runs::new(runs.iter().map(|run| of(run).as_secs_f64() * 1e6).collect()).show(0)
-        };
+    let mut table = Table::new(&["", "pycow-sample = 0", "pycow-sample = 1"]);
+    type Of = fn(&Seen) -> f64;
+    let rows: [(&str, usize, Of); 3] = [
+        ("CPU of the master, % of a core", 3, |seen| seen.master),
+        ("p50 of requests, microseconds", 0, |seen| {
+            seen.p50.as_secs_f64() * 1e6
+        }),
+        ("p99 of requests, microseconds", 0, |seen| {
+            seen.p99.as_secs_f64() * 1e6
+        }),
+    ];
+    for (name, digits, of) in rows {
+        let show = |runs: &[Seen]| Runs::new(runs.iter().map(of).collect()).show(digits);
         table.row(&[name.to_owned(), show(&off), show(&on)]);
     }
     table.print();
 }
 
-fn worker(host: &Host, period: u32) -> Instance {
+/// Watches an instance that is idle, then one that serves.
+fn look(host: &Host, period: u32) -> Seen {
+    let uwsgi = instance(host, period);
+    if period > 0 {
+        let size = megabytes(proc::rollup(uwsgi.workers()[0]).rss);
+        println!("          {WORKERS} workers of {size} MB");
+    }
+    let before = proc::scheduled_seconds(uwsgi.pid());
+    thread::sleep(Duration::from_secs(WATCHED));
+    let spent = proc::scheduled_seconds(uwsgi.pid()) - before;
+    let report = load::run(uwsgi.port(), |_| "/".into(), REQUESTS, 2);
+    assert_eq!(report.errors, 0);
+    Seen {
+        master: spent / WATCHED as f64 * 100.0,
+        p50: report.p50(),
+        p99: report.p99(),
+    }
+}
+
+fn instance(host: &Host, period: u32) -> Instance {
     Uwsgi::on(host)
         .app(APP)
         .with_pycow()
         .flag("disable-logging")
+        .set("processes", WORKERS)
         .set("pycow-sample", period)
         .start()
-}
-
-/// The sampler of a worker, by its name.
-fn sampler(pid: i32) -> i32 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("/proc is mounted");
-    tasks
-        .flatten()
-        .filter_map(|task| task.file_name().to_str()?.parse().ok())
-        .find(|task| {
-            let name = fs::read_to_string(format!("/proc/{pid}/task/{task}/comm"));
-            name.is_ok_and(|name| name.trim() == "pycow-sampler")
-        })
-        .expect("the worker has a sampler")
-}
-
-/// Seconds, to the nanosecond: the scheduler's own count (proc(5), schedstat).
-fn cpu_of_thread(pid: i32, thread: i32) -> f64 {
-    let path = format!("/proc/{pid}/task/{thread}/schedstat");
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let nanoseconds = text.split(' ').next().and_then(|n| n.parse::<f64>().ok());
-    nanoseconds.expect("a number") / 1e9
 }

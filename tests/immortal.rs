@@ -293,9 +293,19 @@ fn an_older_python_gets_one_warning_and_freeze() {
 
 #[test]
 fn with_lazy_apps_every_worker_has_an_immortal_heap_of_its_own() {
-    for host in able(true).into_iter().take(1) {
-        let uwsgi = immortal(&host, HEAP).flag("lazy-apps").start();
-        uwsgi.get("/");
-        uwsgi.await_log("objects in this worker");
+    let app = r#"
+import os, sys
+text = "loaded in %d" % os.getpid()
+
+def application(env, start):
+    start("200 OK", [])
+    own = text.endswith(str(os.getpid()))
+    return [("%s %s" % (own, sys.getrefcount(text) > 1 << 30)).encode()]
+"#;
+    for host in able(true) {
+        let uwsgi = immortal(&host, app).flag("lazy-apps");
+        let uwsgi = uwsgi.set("processes", 2).start();
+        uwsgi.await_log_times(" objects immortal; left mortal: ", 2);
+        assert_eq!(uwsgi.get("/").body, "True True");
     }
 }

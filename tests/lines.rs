@@ -15,6 +15,15 @@ fn megabytes_before(line: &str, text: &str) -> f64 {
         .unwrap_or_else(|_| panic!("{number}: {line}"))
 }
 
+fn between<'a>(line: &'a str, before: &str, after: &str) -> &'a str {
+    let found = line
+        .split_once(before)
+        .and_then(|(_, rest)| rest.split_once(after));
+    found
+        .unwrap_or_else(|| panic!("{before}..{after}: {line}"))
+        .0
+}
+
 #[test]
 fn the_farewell_line_tells_what_proc_tells() {
     let uwsgi = Uwsgi::on(&default_host())
@@ -30,7 +39,7 @@ fn the_farewell_line_tells_what_proc_tells() {
     uwsgi.await_log_times("GET /touch", 20);
     let after: Vec<_> = workers.iter().map(|pid| proc::rollup(*pid)).collect();
     let finished = uwsgi.stop();
-    let mut requests = 0;
+    let (mut requests, mut touched) = (0, 0);
     for (i, pid) in workers.iter().enumerate() {
         let start = format!("[pycow] worker {} (pid {pid}) leaves after ", i + 1);
         let line = finished
@@ -56,13 +65,17 @@ fn the_farewell_line_tells_what_proc_tells() {
         let expected = after[i].shared() as f64 / MEGABYTE;
         assert!((shared - expected).abs() < 4.0, "{expected}: {line}");
         assert!(line.contains(", hooks took 0."), "{line}");
+        let percent: f64 = between(line, " still shared (", "%)").parse().unwrap();
+        // Both are rounded to a tenth of a megabyte.
+        let expected = shared / inherited * 100.0;
+        assert!((percent - expected).abs() < 0.5, "{expected}: {line}");
         if after[i].private() > before[i].private() + 10_000_000 {
-            assert!(
-                line.contains("(7") || line.contains("(6") || line.contains("(8"),
-                "{line}"
-            );
+            touched += 1;
+            // It wrote to 12 MB; what it mapped since the fork makes up for less than half of them.
+            assert!(percent < 100.0 - 6.0 / inherited * 100.0, "{line}");
         }
     }
+    assert!(touched > 0, "nobody wrote to the heap");
     assert_eq!(requests, 20);
 }
 

@@ -187,8 +187,11 @@ fn a_hook_that_hits_its_bound_is_told_with_it() {
         )
     };
     assert_eq!(until("exit", hooks), 1.0);
-    // Those of the one that runs now would hold the end.
-    let _ = uwsgi;
+    let bound = value(
+        &uwsgi.get("/metrics").body,
+        "uwsgi_pycow_exit_timeout_seconds",
+    );
+    assert_eq!(bound, Some(1.0));
 }
 
 /// Starts uwsgitop in a terminal of its own, quits it once it shows workers, prints how it ended.

@@ -65,6 +65,22 @@ pub fn cpu_seconds(pid: i32) -> f64 {
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
+/// Processor time so far of all its threads, to the nanosecond: the scheduler's own count (proc(5), schedstat).
+///
+/// # Panics
+/// If the process is gone.
+pub fn scheduled_seconds(pid: i32) -> f64 {
+    let tasks = format!("/proc/{pid}/task");
+    let tasks = fs::read_dir(&tasks).unwrap_or_else(|error| panic!("{tasks}: {error}"));
+    let of_task = |task: fs::DirEntry| {
+        // A thread that ends meanwhile takes its time with it.
+        let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        let nanoseconds = text.split(' ').next().and_then(|n| n.parse::<f64>().ok());
+        nanoseconds.unwrap_or_default() / 1e9
+    };
+    tasks.flatten().map(of_task).sum()
+}
+
 /// Address space.
 pub fn vsz(pid: i32) -> u64 {
     number(&stat(pid)[VSIZE])
