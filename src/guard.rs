@@ -1,5 +1,7 @@
 //! The one gate through which C enters: a panic stops here, `errno` is left as it was found.
 
+#![allow(unsafe_code, reason = "errno is a place that C gives")]
+
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// Runs `body` for a caller written in C.
@@ -26,12 +28,14 @@ fn text(panic: &(dyn std::any::Any + Send)) -> &str {
         .unwrap_or("panic without a message")
 }
 
-fn errno() -> i32 {
+/// `errno` of this thread.
+pub fn errno() -> i32 {
     // SAFETY: errno(3): the address is this thread's own and always valid.
     unsafe { *libc::__errno_location() }
 }
 
-fn set_errno(value: i32) {
+/// Sets `errno` of this thread.
+pub fn set_errno(value: i32) {
     // SAFETY: as in `errno`.
     unsafe { *libc::__errno_location() = value }
 }

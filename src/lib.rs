@@ -1,11 +1,16 @@
 //! pycow keeps the memory of preforked Python workers shared.
 //!
 //! This is the door: the table that uWSGI loads, and one line into [`lifecycle`] for every moment
-//! that uWSGI gives, in the order in which uWSGI gives them.
+//! that uWSGI gives, in the order in which uWSGI gives them. Whatever C calls goes through
+//! [`guard`](guard::guard).
 
 #![allow(
     non_upper_case_globals,
     reason = "uWSGI asks for symbols named like the file"
+)]
+#![allow(
+    unsafe_code,
+    reason = "the door: what C calls and is called; the rooms that need none forbid it below"
 )]
 
 use std::{
@@ -14,37 +19,50 @@ use std::{
 };
 
 use guard::guard;
-use lifecycle::{exit, fork, publish, sample, start};
+use leaving::{
+    exit::{AtExit, Exit},
+    safe_points::Handlers,
+};
+use linux::{process, signals::SignalHandler};
+use plugin::Redirected;
 use uwsgi::{
-    abi::{uwsgi_option, uwsgi_plugin, wsgi_request, Options, Table, EMPTY_PLUGIN, END_OF_OPTIONS},
-    hooks, rpc,
+    abi::{
+        uwsgi_option, uwsgi_plugin, wsgi_request, Options, PluginTable, EMPTY_PLUGIN,
+        END_OF_OPTIONS,
+    },
+    hooks,
+    host::Host,
+    relocations, rpc,
 };
 
-#[deny(unsafe_code)]
+#[forbid(unsafe_code)]
 mod collector;
-#[deny(unsafe_code)]
+#[forbid(unsafe_code)]
 mod config;
+#[forbid(unsafe_code)]
+mod forking;
 mod guard;
 mod immortal;
-#[deny(unsafe_code)]
+#[forbid(unsafe_code)]
 mod leaving;
-#[deny(unsafe_code)]
+#[forbid(unsafe_code)]
 mod lifecycle;
 mod linux;
+#[forbid(unsafe_code)]
+mod plugin;
 mod python;
-#[deny(unsafe_code)]
-mod role;
-#[deny(unsafe_code)]
+#[forbid(unsafe_code)]
 mod sharing;
+mod symbols;
 mod uwsgi;
 
 /// The table under the name that uWSGI asks `pycow_plugin.so` for.
 #[no_mangle]
-pub static pycow_plugin: Table = Table::new(PLUGIN);
+pub static pycow_plugin: PluginTable = PluginTable::new(PLUGIN);
 
 /// The same under the name of cargo's own file, `libpycow_plugin.so`.
 #[no_mangle]
-pub static libpycow_plugin: Table = Table::new(PLUGIN);
+pub static libpycow_plugin: PluginTable = PluginTable::new(PLUGIN);
 
 /// A generic plugin: it has no `request`.
 const PLUGIN: uwsgi_plugin = uwsgi_plugin {
@@ -54,6 +72,7 @@ const PLUGIN: uwsgi_plugin = uwsgi_plugin {
     init: Some(init),
     post_init: Some(post_init),
     preinit_apps: Some(preinit_apps),
+    master_cycle: Some(master_cycle),
     hijack_worker: Some(hijack_worker),
     rpc: Some(call),
     ..EMPTY_PLUGIN
@@ -64,10 +83,22 @@ const CALLBACKS: hooks::Callbacks = hooks::Callbacks {
     init: Some(python_init),
     mount_app: Some(python_mount_app),
     master_fixup: Some(python_master_fixup),
+    pre_uwsgi_fork: Some(pre_uwsgi_fork),
+    post_uwsgi_fork: Some(post_uwsgi_fork),
     post_fork: Some(python_post_fork),
     fixup: Some(python_fixup),
     after_request: Some(python_after_request),
     atexit: Some(python_atexit),
+};
+
+/// What signals, timers and CPython call.
+const HANDLERS: Handlers = Handlers {
+    // SAFETY: `lifecycle::told` and `grace_over` are async-signal-safe, and so is the guard, unless
+    // something panics.
+    ending: unsafe { SignalHandler::new(ending_signal) },
+    // SAFETY: as above.
+    grace: unsafe { SignalHandler::new(grace_over) },
+    boundary: lifecycle::at_boundary,
 };
 
 const REQUIRED_ARGUMENT: c_int = 1;
@@ -98,7 +129,7 @@ static OPTIONS: Options<{ config::options::OPTIONS.len() + 1 }> = {
 // While the configuration is read.
 
 unsafe extern "C" fn on_load() {
-    guard((), start::load);
+    guard((), lifecycle::load);
 }
 
 unsafe extern "C" fn set_option(_name: *mut c_char, value: *mut c_char, index: *mut c_void) {
@@ -109,66 +140,111 @@ unsafe extern "C" fn set_option(_name: *mut c_char, value: *mut c_char, index: *
         unsafe { CStr::from_ptr(value) }
     };
     guard((), || {
-        start::option(index.addr(), &value.to_string_lossy());
+        lifecycle::option(index.addr(), &value.to_string_lossy());
     });
 }
 
 // Once it is complete, before Python starts.
 
 unsafe extern "C" fn init() -> c_int {
-    guard((), || start::init(&CALLBACKS));
+    guard((), || lifecycle::init(&CALLBACKS, redirect));
     0
+}
+
+/// Has uWSGI's own calls of libc come here, as far as it has slots for them.
+fn redirect(host: &Host) -> Redirected {
+    let to = |name: &CStr, function: *const c_void| {
+        // SAFETY: each function below has the signature of the libc function of its name, does what
+        // that does, and lives as long as this plugin, which uWSGI never unloads.
+        let redirected = unsafe { relocations::redirect(host, name, function) };
+        redirected.is_ok()
+    };
+    Redirected {
+        exit: to(c"exit", exit as *const c_void),
+        fork: to(c"fork", fork as *const c_void),
+        waits: to(c"epoll_wait", epoll_wait as *const c_void)
+            && to(c"pthread_mutex_lock", mutex_lock as *const c_void),
+    }
 }
 
 // Python starts and loads applications.
 
 unsafe extern "C" fn python_init() -> c_int {
     let answer = hooks::original_init();
-    guard((), start::python_up);
+    guard((), lifecycle::python_up);
     answer
 }
 
 unsafe extern "C" fn python_mount_app(mountpoint: *mut c_char, app: *mut c_char) -> c_int {
-    guard((), start::before_mount);
+    guard((), lifecycle::before_mount);
     // SAFETY: what uWSGI gave.
     unsafe { hooks::original_mount_app(mountpoint, app) }
 }
 
 unsafe extern "C" fn post_init() {
-    guard((), sample::prepare);
+    guard((), lifecycle::post_init);
 }
 
 unsafe extern "C" fn preinit_apps() {
-    guard((), || publish::offer(&pycow_plugin));
+    guard((), || lifecycle::preinit_apps(&pycow_plugin));
 }
 
 // The fork, and both sides of it.
 
 unsafe extern "C" fn python_master_fixup(step: c_int) {
-    if step == 0 {
-        guard((), || fork::before_fork(exit_begins));
-    }
+    guard((), || match step {
+        0 => lifecycle::before_first_fork(),
+        _ => lifecycle::in_child(),
+    });
     hooks::original_master_fixup(step);
 }
 
+unsafe extern "C" fn pre_uwsgi_fork() {
+    guard((), lifecycle::pre_uwsgi_fork);
+    hooks::original_pre_uwsgi_fork();
+}
+
+unsafe extern "C" fn fork() -> libc::pid_t {
+    let is_told = guard(false, lifecycle::fork_begins);
+    // SAFETY: fork(2), in the place of uWSGI's own call of it.
+    let pid = unsafe { libc::fork() };
+    if is_told && pid != 0 {
+        guard((), lifecycle::forked);
+    }
+    pid
+}
+
+unsafe extern "C" fn post_uwsgi_fork(step: c_int) {
+    hooks::original_post_uwsgi_fork(step);
+    if step == 0 {
+        guard((), lifecycle::post_uwsgi_fork);
+    }
+}
+
 unsafe extern "C" fn python_post_fork() {
-    guard((), fork::in_child);
+    guard((), || lifecycle::post_fork(&HANDLERS));
     hooks::original_post_fork();
 }
 
+// A worker serves.
+
 unsafe extern "C" fn python_fixup() {
     hooks::original_fixup();
-    guard((), || fork::worker_ready(exit_begins));
+    guard((), lifecycle::worker_ready);
 }
 
 unsafe extern "C" fn hijack_worker() {
-    guard((), fork::before_loop);
+    guard((), || lifecycle::before_loop(&HANDLERS));
 }
 
 unsafe extern "C" fn python_after_request(request: *mut wsgi_request) {
     // SAFETY: what uWSGI gave.
     unsafe { hooks::original_after_request(request) };
-    guard((), || fork::request_done(exit_begins));
+    guard((), lifecycle::request_done);
+}
+
+unsafe extern "C" fn master_cycle() {
+    guard((), lifecycle::master_cycle);
 }
 
 // Another asks, by uWSGI's RPC.
@@ -180,22 +256,76 @@ unsafe extern "C" fn call(
     _lengths: *mut u16,
     place: *mut *mut c_char,
 ) -> u64 {
-    guard(0, || match publish::answer(function.addr()) {
+    guard(0, || match lifecycle::answer(function.addr()) {
         // SAFETY: the place that uWSGI gave for the answer.
         Some(text) => unsafe { rpc::answer(&text, place) },
         None => 0,
     })
 }
 
+// A process is told to leave, and comes to where it can.
+
+extern "C" fn ending_signal(signal: c_int) {
+    guard((), || lifecycle::told(signal, &HANDLERS));
+}
+
+extern "C" fn grace_over(_signal: c_int) {
+    guard((), lifecycle::grace_over);
+}
+
+unsafe extern "C" fn epoll_wait(
+    queue: c_int,
+    events: *mut libc::epoll_event,
+    count: c_int,
+    timeout: c_int,
+) -> c_int {
+    // SAFETY: what uWSGI gave to epoll_wait(2).
+    let wait = || unsafe { libc::epoll_wait(queue, events, count, timeout) };
+    if !lifecycle::is_watched() {
+        return wait();
+    }
+    let mut errno = 0;
+    let answer = guard(None, || {
+        Some(lifecycle::at_wait(|mask| {
+            let answer = match mask {
+                // SAFETY: the same, and a mask that outlives the call.
+                Some(mask) => unsafe {
+                    libc::epoll_pwait(queue, events, count, timeout, mask.as_ptr())
+                },
+                None => wait(),
+            };
+            errno = guard::errno();
+            answer
+        }))
+    });
+    guard::set_errno(errno);
+    answer.unwrap_or_else(wait)
+}
+
+unsafe extern "C" fn mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
+    let is_watched = lifecycle::is_watched();
+    if is_watched {
+        guard((), lifecycle::wait_for_lock);
+    }
+    // SAFETY: what uWSGI gave to pthread_mutex_lock(3).
+    let answer = unsafe { libc::pthread_mutex_lock(mutex) };
+    if is_watched {
+        lifecycle::lock_is_had();
+    }
+    answer
+}
+
 // Leaving.
 
-extern "C" fn exit_begins(status: c_int, _: *mut c_void) {
-    guard((), || exit::exit_begins(status));
+unsafe extern "C" fn exit(status: c_int) -> ! {
+    match guard(Exit::Host(status), || lifecycle::exit_called(status)) {
+        Exit::Now(status) => process::exit_now(status),
+        Exit::Host(status) => process::exit(status),
+    }
 }
 
 unsafe extern "C" fn python_atexit() {
-    use exit::AtExit;
-    match guard(AtExit::Host, || exit::at_exit(after_plugins)) {
+    match guard(AtExit::Host, lifecycle::python_atexit) {
         AtExit::Done => {}
         AtExit::Host => hooks::original_atexit(),
         AtExit::HostThen(teardown) => {
@@ -203,8 +333,4 @@ unsafe extern "C" fn python_atexit() {
             guard((), || teardown.over());
         }
     }
-}
-
-extern "C" fn after_plugins(status: c_int, _: *mut c_void) {
-    guard((), || exit::after_plugins(status));
 }

@@ -67,6 +67,15 @@ impl fmt::Display for ExitPolicy {
     }
 }
 
+/// How uWSGI's processes fork (`pycow-fork`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForkPolicy {
+    /// The GIL is held and CPython is told.
+    Cpython,
+    /// uWSGI's own way.
+    Host,
+}
+
 /// The collector's thresholds, as `gc.set_threshold` takes them; a generation that is not named
 /// keeps CPython's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +134,11 @@ pub struct Config {
     guard: Option<bool>,
     /// `pycow-exit`
     pub exit: ExitPolicy,
-    /// `pycow-exit-timeout`, in seconds; 0: no bound.
+    /// `pycow-fork`
+    pub fork: ForkPolicy,
+    /// `pycow-exit-grace`, in seconds; 0: none.
+    pub exit_grace: u32,
+    /// `pycow-exit-timeout`, in seconds; 0: no limit.
     pub exit_timeout: u32,
     /// `pycow-ksm`
     pub ksm: bool,
@@ -142,6 +155,8 @@ impl Default for Config {
             thresholds: None,
             guard: None,
             exit: ExitPolicy::Fast,
+            fork: ForkPolicy::Cpython,
+            exit_grace: 5,
             exit_timeout: 30,
             ksm: false,
             sample: 10,

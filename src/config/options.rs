@@ -1,30 +1,19 @@
 //! The options: names, help, values and what is allowed; from text into a [`Config`].
 
-use std::{ffi::CStr, fmt};
+use std::ffi::CStr;
 
-use super::{Config, ExitPolicy, GcPolicy, Thresholds};
+use super::{Config, ExitPolicy, ForkPolicy, GcPolicy, Thresholds};
 
 /// A value that an option does not take.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Refused {
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "invalid value \"{value}\" for option {}, allowed: {allowed}",
+    option.to_string_lossy()
+)]
+pub struct OptionError {
     option: &'static CStr,
     value: String,
     allowed: &'static str,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            option,
-            value,
-            allowed,
-        } = self;
-        let option = option.to_string_lossy();
-        write!(
-            f,
-            "invalid value \"{value}\" for option {option}, allowed: {allowed}"
-        )
-    }
 }
 
 /// One option: what uWSGI shows in `--help`, and what a value does to the configuration.
@@ -43,8 +32,8 @@ pub struct Opt {
 
 impl Opt {
     /// Puts a value into the configuration; a later one replaces an earlier one.
-    pub fn apply(&self, config: &mut Config, value: &str) -> Result<(), Refused> {
-        (self.apply)(config, value.trim()).ok_or_else(|| Refused {
+    pub fn apply(&self, config: &mut Config, value: &str) -> Result<(), OptionError> {
+        (self.apply)(config, value.trim()).ok_or_else(|| OptionError {
             option: self.name,
             value: value.into(),
             allowed: self.allowed,
@@ -53,7 +42,7 @@ impl Opt {
 }
 
 /// Every option, in the order of `--help`.
-pub const OPTIONS: [Opt; 8] = [
+pub const OPTIONS: [Opt; 10] = [
     Opt {
         name: c"pycow-gc",
         help:
@@ -106,10 +95,34 @@ pub const OPTIONS: [Opt; 8] = [
         },
     },
     Opt {
-        name: c"pycow-exit-timeout",
-        help: c"set how many seconds the exit hooks may take (default 30, 0: no bound)",
+        name: c"pycow-fork",
+        help: c"set how workers are forked: cpython (the interpreter is told, default) or host",
         is_switch: false,
-        allowed: "a whole number of seconds, 0 to 86400 (0: no bound)",
+        allowed: "cpython or host",
+        apply: |config, value| {
+            config.fork = match value {
+                "cpython" => ForkPolicy::Cpython,
+                "host" => ForkPolicy::Host,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-exit-grace",
+        help: c"set how many seconds a worker told to end may go on with its request (default 5)",
+        is_switch: false,
+        allowed: "a whole number of seconds, 0 to 86400 (0: none)",
+        apply: |config, value| {
+            config.exit_grace = whole(value).filter(|seconds| *seconds <= 86_400)?;
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-exit-timeout",
+        help: c"set how many seconds the exit hooks may take (default 30, 0: no limit)",
+        is_switch: false,
+        allowed: "a whole number of seconds, 0 to 86400 (0: no limit)",
         apply: |config, value| {
             config.exit_timeout = whole(value).filter(|seconds| *seconds <= 86_400)?;
             Some(())
@@ -154,10 +167,10 @@ const SWITCH: &str = "true or false";
 const TEXTFILE: &str = "the absolute path of a file in a directory that uWSGI may write to";
 
 /// The value of `pycow-textfile` is a path that cannot be written.
-pub fn refused_textfile(path: &str) -> Refused {
-    Refused {
+pub fn textfile_error(path: &std::path::Path) -> OptionError {
+    OptionError {
         option: c"pycow-textfile",
-        value: path.into(),
+        value: path.display().to_string(),
         allowed: TEXTFILE,
     }
 }
@@ -191,7 +204,7 @@ fn thresholds(value: &str) -> Option<Thresholds> {
 mod tests {
     use super::*;
 
-    fn configured(pairs: &[(&str, &str)]) -> Result<Config, Refused> {
+    fn configured(pairs: &[(&str, &str)]) -> Result<Config, OptionError> {
         let mut config = Config::default();
         for (name, value) in pairs {
             let option = OPTIONS

@@ -9,6 +9,11 @@
 //! [`kinds`] says what is to be done with an object of a type; [`survey`] finds what must stay
 //! mortal; [`walk`] marks the rest.
 
+#![allow(
+    unsafe_code,
+    reason = "marks objects: words of the interpreter are written"
+)]
+
 use std::fmt;
 
 use crate::python::{

@@ -1,6 +1,11 @@
 //! The line that a process leaves behind.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt::{self, Write},
+    time::Duration,
+};
+
+use crate::plugin::Role;
 
 const MEGABYTE: f64 = 1024.0 * 1024.0;
 
@@ -13,6 +18,8 @@ pub enum Hooks {
     TornDown(Duration),
     /// They did not run, for that reason.
     Skipped(&'static str),
+    /// They did not end within so many seconds.
+    CutOff(u32),
 }
 
 impl Hooks {
@@ -20,7 +27,7 @@ impl Hooks {
     pub fn took(self) -> Option<Duration> {
         match self {
             Self::Ran(time) | Self::TornDown(time) => Some(time),
-            Self::Skipped(_) => None,
+            Self::Skipped(_) | Self::CutOff(_) => None,
         }
     }
 }
@@ -28,8 +35,8 @@ impl Hooks {
 /// Memory at the end of a process, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// Shared right after the fork.
-    pub inherited: u64,
+    /// Shared right after the fork; none where the process loaded its applications itself.
+    pub inherited: Option<u64>,
     /// Shared now.
     pub shared: u64,
     /// Private now.
@@ -38,9 +45,9 @@ pub struct Memory {
 
 /// A process that leaves.
 #[derive(Debug)]
-pub struct ExitLine<Who> {
-    /// What it is: "worker 2".
-    pub who: Who,
+pub struct ExitLine {
+    /// What it is.
+    pub who: Role,
     /// Its process id.
     pub pid: i32,
     /// How many requests it served.
@@ -51,7 +58,48 @@ pub struct ExitLine<Who> {
     pub hooks: Hooks,
 }
 
-impl<Who: fmt::Display> fmt::Display for ExitLine<Who> {
+impl ExitLine {
+    /// The line with its prefix and its end, as it is written.
+    pub fn bytes(&self) -> LineBuffer {
+        let mut line = LineBuffer::default();
+        // A `LineBuffer` takes what fits and never fails.
+        let _ = writeln!(line, "[pycow] {self}");
+        line
+    }
+}
+
+/// A line of text on the stack; what does not fit is cut. Async-signal-safe.
+pub struct LineBuffer {
+    bytes: [u8; 400],
+    used: usize,
+}
+
+impl Default for LineBuffer {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 400],
+            used: 0,
+        }
+    }
+}
+
+impl LineBuffer {
+    /// The text so far.
+    pub fn text(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+}
+
+impl Write for LineBuffer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let fits = text.len().min(self.bytes.len() - self.used);
+        self.bytes[self.used..self.used + fits].copy_from_slice(&text.as_bytes()[..fits]);
+        self.used += fits;
+        Ok(())
+    }
+}
+
+impl fmt::Display for ExitLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { who, pid, .. } = self;
         write!(
@@ -68,6 +116,7 @@ impl<Who: fmt::Display> fmt::Display for ExitLine<Who> {
                 write!(f, "hooks and teardown took {:.3} s", time.as_secs_f64())
             }
             Hooks::Skipped(reason) => write!(f, "hooks not run: {reason}"),
+            Hooks::CutOff(seconds) => write!(f, "hooks cut off after {seconds} s"),
         }
     }
 }
@@ -75,16 +124,21 @@ impl<Who: fmt::Display> fmt::Display for ExitLine<Who> {
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let megabytes = |bytes: u64| bytes as f64 / MEGABYTE;
-        // Pages of files that were touched after the fork are shared, but were not inherited.
-        let still = self.shared.min(self.inherited);
-        let percent = still as f64 * 100.0 / self.inherited.max(1) as f64;
-        write!(
-            f,
-            "{:.1} of {:.1} MB inherited still shared ({percent:.1}%), {:.1} MB private",
-            megabytes(still),
-            megabytes(self.inherited),
-            megabytes(self.private),
-        )
+        match self.inherited {
+            Some(inherited) => {
+                // Pages of files that were touched after the fork are shared, but were not inherited.
+                let still = self.shared.min(inherited);
+                write!(
+                    f,
+                    "{:.1} of {:.1} MB inherited still shared ({:.1}%)",
+                    megabytes(still),
+                    megabytes(inherited),
+                    still as f64 * 100.0 / inherited.max(1) as f64,
+                )?;
+            }
+            None => write!(f, "{:.1} MB shared", megabytes(self.shared))?,
+        }
+        write!(f, ", {:.1} MB private", megabytes(self.private))
     }
 }
 
@@ -95,11 +149,11 @@ mod tests {
     #[test]
     fn a_line_says_it_all() {
         let mut line = ExitLine {
-            who: "worker 2",
+            who: Role::Worker(2),
             pid: 77,
             requests: 250,
             memory: Some(Memory {
-                inherited: 200 << 20,
+                inherited: Some(200 << 20),
                 shared: 150 << 20,
                 private: 5 << 19,
             }),

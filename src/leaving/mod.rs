@@ -1,3 +1,5 @@
-//! How a process leaves.
+//! Feature: leaving. Every hook runs, no request is cut off, the interpreter stays as it is.
 
-pub mod exit_line;
+pub mod exit;
+mod exit_line;
+pub mod safe_points;

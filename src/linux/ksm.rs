@@ -12,7 +12,7 @@ const RUN: &str = "/sys/kernel/mm/ksm/run";
 
 /// What the kernel's merging daemon does.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Daemon {
+enum Daemon {
     /// It runs.
     Runs,
     /// It does not: 0 (stopped) or 2 (stopped, and merged pages were parted).
@@ -23,7 +23,7 @@ pub enum Daemon {
 
 /// The kernel did not take the request.
 #[derive(Debug)]
-pub struct Refused(io::Error);
+struct Refused(io::Error);
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,8 +36,24 @@ impl fmt::Display for Refused {
     }
 }
 
+/// Asks for it, and logs what came of that.
+pub fn merge_and_say() {
+    match merge() {
+        Ok(Daemon::Runs) => log::info!("ksm: the kernel merges equal pages of this instance"),
+        Ok(Daemon::Stopped) => log::warn!(
+            "ksm: the kernel would merge equal pages, but ksmd is off; as root: \
+             echo 1 > /sys/kernel/mm/ksm/run"
+        ),
+        Ok(Daemon::Unknown) => log::warn!(
+            "ksm: the kernel took the request, but /sys/kernel/mm/ksm/run cannot be read: \
+             whether ksmd runs is not known"
+        ),
+        Err(refused) => log::warn!("ksm: {refused}"),
+    }
+}
+
 /// Lets ksmd merge equal pages of this process and of every child that it forks from now on.
-pub fn merge() -> Result<Daemon, Refused> {
+fn merge() -> Result<Daemon, Refused> {
     let (on, unused): (c_ulong, c_ulong) = (1, 0);
     // SAFETY: prctl(2): five words, of which the kernel keeps none.
     if unsafe { libc::prctl(SET_MEMORY_MERGE, on, unused, unused, unused) } != 0 {

@@ -2,19 +2,21 @@
 
 use std::{io, ptr, slice, sync::atomic::AtomicI64};
 
+use rustix::mm::{mmap_anonymous, MapFlags, ProtFlags};
+
 /// So many numbers, all 0, that this process and all that it forks from now on read and write; for
 /// good. A page of them costs memory only once one of them was touched.
 pub fn numbers(count: usize) -> io::Result<&'static [AtomicI64]> {
-    let (protection, flags) = (
-        libc::PROT_READ | libc::PROT_WRITE,
-        libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-    );
     let bytes = count.max(1) * size_of::<AtomicI64>();
-    // SAFETY: mmap(2) of fresh memory.
-    let start = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
-    if start == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
+    // SAFETY: fresh memory, at no address in particular.
+    let start = unsafe {
+        mmap_anonymous(
+            ptr::null_mut(),
+            bytes,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+        )?
+    };
     // SAFETY: mapped just now for that many, page-aligned, all zeros, which is a valid AtomicI64;
     // nobody ever unmaps it, and whoever shares it only uses atomic operations.
     Ok(unsafe { slice::from_raw_parts(start.cast::<AtomicI64>(), count) })

@@ -1,14 +1,18 @@
 //! All that is known of Linux: memory as /proc tells it, signals, timers, what is loaded.
 
-pub mod deadline;
+#![allow(
+    unsafe_code,
+    reason = "a host: system calls and glibc that rustix does not wrap"
+)]
+
+pub mod channel;
+pub mod clock;
 pub mod ksm;
-pub mod libraries;
 pub mod loaded;
 pub mod mapping;
 pub mod mmap_vec;
 pub mod process;
-pub mod reader;
-pub mod sampler;
 pub mod signals;
 pub mod smaps;
-pub mod textfile;
+pub mod time_limit;
+pub mod usage;

@@ -1,55 +1,139 @@
-//! The signals that end a uWSGI process, held off while it is leaving.
+//! The signals that end a uWSGI process: who handles them, and when they wait.
+//!
+//! The statics here are what a signal handler, to which C gives no argument, needs to know.
 
-use std::{ffi::c_int, mem, ptr};
+use std::{
+    ffi::c_int,
+    mem, ptr,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+};
 
-/// Those that make a worker, a mule or a spooler call exit() (core/uwsgi.c, core/mule.c).
-const ENDING: [c_int; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
+/// Those that make a worker, a mule or a spooler leave (core/uwsgi.c, core/mule.c).
+pub const ENDING: [c_int; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
 
-/// While it lives, the ending signals do nothing.
-///
-/// A process that leaves often gets a second one: from its master, and from a service manager that
-/// signals the whole group. uWSGI's handler would call exit() again, inside of exit(), and the
-/// process would be gone in the middle of a hook. The signals are handled, not blocked or ignored,
-/// because a program that a hook starts would inherit that; and that of the handler in which a worker
-/// usually leaves is blocked, so it is unblocked for the time.
-pub struct TerminationIgnored {
-    actions: [libc::sigaction; ENDING.len()],
-    mask: libc::sigset_t,
-}
+/// The one among them after which a worker ends its request first.
+pub const GRACEFUL: c_int = libc::SIGHUP;
 
-impl TerminationIgnored {
-    /// From now on.
-    pub fn from_now_on() -> Self {
-        // SAFETY: all zeros is a valid sigaction: no flags, an empty mask.
-        let mut nothing: libc::sigaction = unsafe { mem::zeroed() };
-        nothing.sa_sigaction = do_nothing as *const () as usize;
-        nothing.sa_flags = libc::SA_RESTART;
-        let actions = ENDING.map(|signal| replace(signal, &nothing));
-        // SAFETY: sigsetops(3) on sets of our own; the mask is that of the thread that is leaving.
-        let mask = unsafe {
-            let (mut ending, mut mask): (libc::sigset_t, libc::sigset_t) =
-                (mem::zeroed(), mem::zeroed());
-            for signal in ENDING {
-                libc::sigaddset(&mut ending, signal);
-            }
-            libc::pthread_sigmask(libc::SIG_UNBLOCK, &ending, &mut mask);
-            mask
-        };
-        Self { actions, mask }
+/// A function that may run in the middle of any other.
+#[derive(Clone, Copy, Debug)]
+pub struct SignalHandler(extern "C" fn(c_int));
+
+impl SignalHandler {
+    /// Says that a function may be used as a signal handler.
+    ///
+    /// # Safety
+    /// All that it does is async-signal-safe (signal-safety(7)).
+    pub const unsafe fn new(handler: extern "C" fn(c_int)) -> Self {
+        Self(handler)
     }
 }
 
-impl Drop for TerminationIgnored {
-    fn drop(&mut self) {
-        // SAFETY: the mask that pthread_sigmask(3) gave.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask, ptr::null_mut()) };
-        for (signal, action) in ENDING.into_iter().zip(&self.actions) {
-            replace(signal, action);
+/// What happens to system calls that a handler interrupts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupted {
+    /// The kernel goes on with them, where it can: not with epoll_wait(2) (signal(7)).
+    Resume,
+    /// They answer `EINTR`.
+    Fail,
+}
+
+/// What stood at a signal before [`take_over`]: the address of a function, `SIG_DFL` or `SIG_IGN`.
+static PREVIOUS: [AtomicUsize; ENDING.len()] = [const { AtomicUsize::new(0) }; ENDING.len()];
+
+fn index(signal: c_int) -> Option<usize> {
+    ENDING.iter().position(|&ending| ending == signal)
+}
+
+/// From now on `handler` handles the ending signals, but for those that are ignored.
+pub fn take_over(handler: SignalHandler, interrupted: Interrupted) {
+    let flags = match interrupted {
+        Interrupted::Resume => libc::SA_RESTART,
+        Interrupted::Fail => 0,
+    };
+    for (signal, previous) in ENDING.into_iter().zip(&PREVIOUS) {
+        let before = current(signal).sa_sigaction;
+        if before == libc::SIG_IGN {
+            continue;
+        }
+        if before != handler.0 as *const () as usize {
+            previous.store(before, Relaxed);
+        }
+        replace(signal, &action(handler, flags));
+    }
+}
+
+/// Something other than the kernel's default happens at `signal`, and it is not ignored.
+pub fn is_handled(signal: c_int) -> bool {
+    let address = current(signal).sa_sigaction;
+    address != libc::SIG_DFL && address != libc::SIG_IGN
+}
+
+/// The interpreter's handlers, which stand behind ours.
+static INTERPRETER: [AtomicUsize; ENDING.len()] = [const { AtomicUsize::new(0) }; ENDING.len()];
+
+/// `signal.signal` put the interpreter's handler in the place of `handler`: puts that back. System
+/// calls that it interrupts answer `EINTR`, so that Python looks at its signals.
+pub fn take_over_from_interpreter(handler: SignalHandler) {
+    for (signal, interpreter) in ENDING.into_iter().zip(&INTERPRETER) {
+        if is_handled(signal) {
+            let before = replace(signal, &action(handler, 0)).sa_sigaction;
+            interpreter.store(before, Relaxed);
         }
     }
 }
 
-extern "C" fn do_nothing(_signal: c_int) {}
+/// Lets the interpreter know that `signal` came. Async-signal-safe.
+pub fn to_interpreter(signal: c_int) {
+    let Some(index) = index(signal) else { return };
+    call(INTERPRETER[index].load(Relaxed), signal);
+}
+
+/// Sends `signal` to the calling process.
+pub fn raise(signal: c_int) {
+    // SAFETY: raise(3) is async-signal-safe.
+    unsafe { libc::raise(signal) };
+}
+
+fn call(address: usize, signal: c_int) {
+    if address != libc::SIG_DFL && address != libc::SIG_IGN {
+        // SAFETY: what sigaction(2) gave: a signal handler of this process, installed without
+        // SA_SIGINFO (core/utils.c, `uwsgi_unix_signal`; signal(2); CPython's PyOS_setsig). It may run
+        // at any time.
+        let handler = unsafe { mem::transmute::<usize, extern "C" fn(c_int)>(address) };
+        handler(signal);
+    }
+}
+
+/// Does what the process did at `signal` before [`take_over`]; returns where that is nothing, or
+/// comes back.
+pub fn as_before(signal: c_int) {
+    let Some(index) = index(signal) else { return };
+    call(PREVIOUS[index].load(Relaxed), signal);
+}
+
+fn action(handler: SignalHandler, flags: c_int) -> libc::sigaction {
+    // SAFETY: all zeros is a valid sigaction: no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = handler.0 as *const () as usize;
+    action.sa_flags = flags;
+    action
+}
+
+/// Installs a handler of a signal that is none of uWSGI's. Async-signal-safe.
+pub(super) fn install(signal: c_int, handler: SignalHandler, flags: c_int) {
+    replace(signal, &action(handler, flags));
+    unblock(&[signal]);
+}
+
+/// What happens at `signal`.
+fn current(signal: c_int) -> libc::sigaction {
+    // SAFETY: sigaction(2) only writes the second; all zeros is a place for that.
+    unsafe {
+        let mut now = mem::zeroed();
+        libc::sigaction(signal, ptr::null(), &mut now);
+        now
+    }
+}
 
 /// Sets what happens at `signal`; answers what happened before.
 fn replace(signal: c_int, action: &libc::sigaction) -> libc::sigaction {
@@ -58,5 +142,144 @@ fn replace(signal: c_int, action: &libc::sigaction) -> libc::sigaction {
         let mut before = mem::zeroed();
         libc::sigaction(signal, ptr::from_ref(action), &mut before);
         before
+    }
+}
+
+/// Takes the handler of `signal` away, to be called by hand; none if there is none.
+pub fn take_away(signal: c_int) -> Option<SignalHandler> {
+    // SAFETY: all zeros is SIG_DFL, no flags, an empty mask.
+    let before = replace(signal, &unsafe { mem::zeroed() }).sa_sigaction;
+    let is_handler = before != libc::SIG_DFL && before != libc::SIG_IGN;
+    // SAFETY: it was installed as a handler of this signal by sigaction(2).
+    is_handler
+        .then(|| SignalHandler(unsafe { mem::transmute::<usize, extern "C" fn(c_int)>(before) }))
+}
+
+impl SignalHandler {
+    /// Its address, for an atomic.
+    pub(super) fn address(self) -> usize {
+        self.0 as *const () as usize
+    }
+}
+
+/// A signal mask of the calling thread, to be put back.
+#[derive(Clone, Copy)]
+pub struct Mask(libc::sigset_t);
+
+impl Mask {
+    /// The mask that was in force.
+    pub fn restore(&self) {
+        // SAFETY: a mask that pthread_sigmask(3) gave.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
+    }
+
+    /// For epoll_pwait(2).
+    pub fn as_ptr(&self) -> *const libc::sigset_t {
+        &self.0
+    }
+}
+
+/// From now on the ending signals wait until the mask that was in force is restored.
+pub fn hold() -> Mask {
+    change(libc::SIG_BLOCK, &ENDING)
+}
+
+/// From now on the ending signals reach this thread.
+pub fn release() {
+    unblock(&ENDING);
+}
+
+fn unblock(signals: &[c_int]) {
+    change(libc::SIG_UNBLOCK, signals);
+}
+
+fn change(how: c_int, signals: &[c_int]) -> Mask {
+    // SAFETY: sigsetops(3) on sets of our own; the mask is that of the calling thread.
+    unsafe {
+        let (mut set, mut before): (libc::sigset_t, libc::sigset_t) =
+            (mem::zeroed(), mem::zeroed());
+        libc::sigemptyset(&mut set);
+        for &signal in signals {
+            libc::sigaddset(&mut set, signal);
+        }
+        libc::pthread_sigmask(how, &set, &mut before);
+        Mask(before)
+    }
+}
+
+/// While it lives, the ending signals do nothing in this process.
+///
+/// A process that leaves often gets a second one: from its master, and from a service manager that
+/// signals the whole group. uWSGI's handler would call exit() again, inside of exit(), and the
+/// process would be gone in the middle of a hook. What a hook forks has the signals that the process
+/// had before: it can be ended. A program that a hook starts has them at their default, as always.
+#[derive(Debug)]
+pub struct TerminationIgnored(());
+
+/// What happened at the ending signals before [`TerminationIgnored`].
+static BEFORE: [AtomicUsize; ENDING.len()] = [const { AtomicUsize::new(0) }; ENDING.len()];
+static IGNORED: AtomicBool = AtomicBool::new(false);
+static WATCHING_FORKS: AtomicBool = AtomicBool::new(false);
+
+impl TerminationIgnored {
+    /// From now on. Not async-signal-safe: pthread_atfork(3) allocates.
+    pub fn from_now_on() -> Self {
+        // SAFETY: `do_nothing` is async-signal-safe.
+        let nothing = action(unsafe { SignalHandler::new(do_nothing) }, libc::SA_RESTART);
+        for (signal, before) in ENDING.into_iter().zip(&BEFORE) {
+            before.store(replace(signal, &nothing).sa_sigaction, Relaxed);
+        }
+        IGNORED.store(true, Relaxed);
+        if !WATCHING_FORKS.swap(true, Relaxed) {
+            // SAFETY: the function lives as long as this plugin, which uWSGI never unloads.
+            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        }
+        release();
+        Self(())
+    }
+}
+
+impl Drop for TerminationIgnored {
+    fn drop(&mut self) {
+        put_back();
+    }
+}
+
+fn put_back() {
+    if !IGNORED.swap(false, Relaxed) {
+        return;
+    }
+    for (signal, before) in ENDING.into_iter().zip(&BEFORE) {
+        // SAFETY: all zeros is a valid sigaction; the address is what sigaction(2) gave.
+        let mut action: libc::sigaction = unsafe { mem::zeroed() };
+        action.sa_sigaction = before.load(Relaxed);
+        action.sa_flags = libc::SA_RESTART;
+        replace(signal, &action);
+    }
+}
+
+/// A hook forked: its child is no process that leaves.
+unsafe extern "C" fn in_child() {
+    put_back();
+}
+
+extern "C" fn do_nothing(_signal: c_int) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocked(signal: c_int) -> bool {
+        let mask = change(libc::SIG_BLOCK, &[]);
+        // SAFETY: a mask of our own.
+        unsafe { libc::sigismember(mask.as_ptr(), signal) == 1 }
+    }
+
+    #[test]
+    fn what_is_held_is_released() {
+        let before = hold();
+        assert!(ENDING.into_iter().all(blocked));
+        before.restore();
+        assert!(!ENDING.into_iter().any(blocked));
     }
 }

@@ -1,11 +1,11 @@
 //! The functions of the running CPython, found by name, their signatures checked while compiling.
 
-use std::{
-    ffi::{c_char, c_int, c_long, c_void},
-    fmt,
-};
+use std::ffi::{c_char, c_int, c_long, c_void};
 
-use pyo3_ffi::{PyFrameObject, PyGILState_STATE, PyInterpreterState, PyObject, PyThreadState};
+use pyo3_ffi::{
+    PyFrameObject, PyGILState_STATE, PyInterpreterState, PyMethodDef, PyObject, PyThreadState,
+    PyTypeObject,
+};
 
 /// Declares a struct with a field for every function, looked up by its own name. Those of the stable
 /// ABI are compared with pyo3-ffi's declaration, which leaves no undefined symbol behind.
@@ -30,12 +30,15 @@ macro_rules! api {
         impl $api {
             /// Looks up every function. Fails with the first that must be there and is not.
             pub fn find(
-                symbol: impl Fn(&std::ffi::CStr) -> *mut std::ffi::c_void,
+                symbols: $crate::symbols::Symbols,
             ) -> Result<Self, $crate::python::api::Missing> {
-                use std::{ffi::c_void, mem};
+                use std::{ffi::c_void, mem, ptr};
                 use $crate::python::api::{c_name, Missing};
+                let optional = |name: &'static str| {
+                    symbols.address(&c_name(name)).map_or(ptr::null_mut(), ptr::NonNull::as_ptr)
+                };
                 let needed = |name: &'static str| {
-                    let address = symbol(&c_name(name));
+                    let address = optional(name);
                     if address.is_null() { Err(Missing(name)) } else { Ok(address) }
                 };
                 // SAFETY: each address is that of the function of this name, whose signature is
@@ -45,13 +48,16 @@ macro_rules! api {
                     Ok(Self {
                         $($stable: mem::transmute::<*mut c_void, unsafe extern "C" fn($($arg),*) $(-> $answer)?>(needed(stringify!($stable))?),)*
                         $($unstable: mem::transmute::<*mut c_void, unsafe extern "C" fn($($uarg),*) $(-> $uanswer)?>(needed(stringify!($unstable))?),)*
-                        $($optional: mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($oarg),*) $(-> $oanswer)?>>(symbol(&c_name(stringify!($optional)))),)*
+                        $($optional: mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($oarg),*) $(-> $oanswer)?>>(optional(stringify!($optional))),)*
                     })
                 }
             }
         }
     };
 }
+
+/// Called for every tracked object; 1 to go on.
+pub(super) type OnObject = unsafe extern "C" fn(*mut PyObject, *mut c_void) -> c_int;
 
 /// A hook of PEP 578.
 pub(super) type AuditHook =
@@ -60,11 +66,15 @@ pub(super) type AuditHook =
 pub(in crate::python) use api;
 
 api! {
-    /// What pycow calls of CPython. To be called with the GIL held, but for `Py_GetVersion` and
-    /// `PyGILState_Ensure`.
+    /// What pycow calls of CPython. To be called with the GIL held, but for `Py_GetVersion`,
+    /// `Py_IsInitialized` and `PyGILState_Ensure`.
     Api:
     stable {
         Py_GetVersion: fn() -> *const c_char;
+        Py_IsInitialized: fn() -> c_int;
+        PyOS_BeforeFork: fn();
+        PyOS_AfterFork_Parent: fn();
+        PyOS_AfterFork_Child: fn();
         PyGILState_Ensure: fn() -> PyGILState_STATE;
         PyGILState_Release: fn(PyGILState_STATE);
         Py_IncRef: fn(*mut PyObject);
@@ -75,7 +85,10 @@ api! {
         PyDict_GetItemString: fn(*mut PyObject, *const c_char) -> *mut PyObject;
         PyObject_GetAttrString: fn(*mut PyObject, *const c_char) -> *mut PyObject;
         PyObject_CallObject: fn(*mut PyObject, *mut PyObject) -> *mut PyObject;
-        PyObject_IsTrue: fn(*mut PyObject) -> c_int;
+        PyType_IsSubtype: fn(*mut PyTypeObject, *mut PyTypeObject) -> c_int;
+        PyList_New: fn(isize) -> *mut PyObject;
+        PyList_Append: fn(*mut PyObject, *mut PyObject) -> c_int;
+        PyDict_SetItemString: fn(*mut PyObject, *const c_char, *mut PyObject) -> c_int;
         PyObject_Str: fn(*mut PyObject) -> *mut PyObject;
         PyTuple_New: fn(isize) -> *mut PyObject;
         PyTuple_SetItem: fn(*mut PyObject, isize, *mut PyObject) -> c_int;
@@ -98,6 +111,8 @@ api! {
         PyThreadState_Delete: fn(*mut PyThreadState);
     }
     unstable {
+        /// Include/methodobject.h, in every version.
+        PyCFunction_NewEx: fn(*mut PyMethodDef, *mut PyObject, *mut PyObject) -> *mut PyObject;
         /// Include/cpython/pystate.h, since 3.7.
         PyInterpreterState_Main: fn() -> *mut PyInterpreterState;
         /// Include/cpython/pystate.h, in every version.
@@ -108,20 +123,19 @@ api! {
     optional {
         /// Include/pystate.h, since 3.9; where it is absent, interpreters share one collector.
         PyInterpreterState_Get: fn() -> *mut PyInterpreterState;
+        /// Include/pystate.h, since 3.8.
+        PyInterpreterState_GetDict: fn(*mut PyInterpreterState) -> *mut PyObject;
+        /// Include/cpython/objimpl.h, since 3.12. Neither it nor its callback allocates Python objects.
+        PyUnstable_GC_VisitObjects: fn(OnObject, *mut c_void);
         /// Include/cpython/sysmodule.h, since 3.8.
         PySys_AddAuditHook: fn(AuditHook, *mut c_void) -> c_int;
     }
 }
 
 /// A function that this CPython does not export.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("this Python does not export {0}")]
 pub struct Missing(pub(super) &'static str);
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "this Python does not export {}", self.0)
-    }
-}
 
 /// The name as C has it.
 pub(in crate::python) fn c_name(name: &str) -> std::ffi::CString {

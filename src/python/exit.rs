@@ -1,9 +1,16 @@
 //! What `Py_FinalizeEx` does before it begins to tear down (CPython, Python/pylifecycle.c).
 
-use super::{interpreter::Gil, reference::PyErr};
+use std::ffi::CStr;
+
+use super::{
+    files,
+    interpreter::Gil,
+    interpreters,
+    reference::{PyErr, PyRef},
+};
 
 /// Runs every hook, in the order of uWSGI and CPython: `uwsgi.atexit`, the end of the threads, the
-/// atexit functions, the streams. A hook that raises is printed and stops nothing.
+/// atexit functions, the files, the streams. A hook that raises is printed and stops nothing.
 pub fn run_hooks(gil: &Gil<'_>) {
     // uwsgi_python_atexit (plugins/python/python_plugin.c) calls this attribute if it is there.
     if let Some(hook) = attribute_of(gil, c"uwsgi", c"atexit") {
@@ -27,13 +34,10 @@ pub fn run_hooks(gil: &Gil<'_>) {
             flush.call_or_print();
         }
     }
+    interpreters::each(gil, |gil, _| files::save(gil));
 }
 
-fn attribute_of<'a>(
-    gil: &'a Gil<'_>,
-    module: &std::ffi::CStr,
-    name: &std::ffi::CStr,
-) -> Option<super::reference::PyRef<'a>> {
+fn attribute_of<'a>(gil: &'a Gil<'_>, module: &CStr, name: &CStr) -> Option<PyRef<'a>> {
     gil.imported(module)?.attribute(name).ok()
 }
 

@@ -62,7 +62,7 @@ pub struct Heap {
 impl Heap {
     /// Finds the functions.
     pub fn find(python: &Python, layout: RefcountLayout) -> Result<Self, Missing> {
-        let api = HeapApi::find(|name| python.symbol(name))?;
+        let api = HeapApi::find(python.symbols())?;
         Ok(Self { api, layout })
     }
 

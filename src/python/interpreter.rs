@@ -1,10 +1,6 @@
 //! The interpreter of this process, and the proof that its GIL is held.
 
-use std::{
-    ffi::{c_void, CStr},
-    fmt, ptr,
-    ptr::NonNull,
-};
+use std::{ffi::CStr, marker::PhantomData, ptr, ptr::NonNull};
 
 use pyo3_ffi::PyObject;
 
@@ -12,43 +8,33 @@ use super::{
     api::{Api, Missing},
     reference::{PyErr, PyRef},
 };
-use crate::linux::loaded::{self, LoadedObject};
+use crate::symbols::Symbols;
 
 /// Why this CPython cannot be used.
-#[derive(Debug)]
-pub enum Unusable {
+#[derive(Debug, thiserror::Error)]
+pub enum PythonError {
     /// It lacks a function.
-    Missing(Missing),
+    #[error(transparent)]
+    Missing(#[from] Missing),
     /// It has no GIL, on which everything here relies; its objects are laid out differently, too.
+    #[error("this Python is a free-threaded build")]
     FreeThreaded,
 }
 
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(missing) => missing.fmt(f),
-            Self::FreeThreaded => f.write_str("this Python is a free-threaded build"),
-        }
-    }
-}
-
-/// The CPython of this process.
+/// The CPython of this process, initialized or not.
 pub struct Python {
-    api: Api,
-    /// What the Python plugin was linked with.
-    linked: Option<LoadedObject>,
+    pub(super) api: Api,
+    symbols: Symbols,
 }
 
 impl Python {
-    /// Finds the CPython that `plugin`, a function of the Python plugin, was linked with, or else
-    /// the one of the process. It need not be initialized.
-    pub fn find(plugin: usize) -> Result<Self, Unusable> {
-        let linked = LoadedObject::containing(plugin);
-        let api = Api::find(|name| symbol(linked, name)).map_err(Unusable::Missing)?;
-        let python = Self { api, linked };
+    /// The CPython among `symbols`: those of what the Python plugin was linked with.
+    pub fn find(symbols: Symbols) -> Result<Self, PythonError> {
+        let api = Api::find(symbols)?;
+        let python = Self { api, symbols };
         // Such a build says so in its version text: "3.13.0 experimental free-threading build (..".
         if python.version_text().contains("free-threading") {
-            return Err(Unusable::FreeThreaded);
+            return Err(PythonError::FreeThreaded);
         }
         Ok(python)
     }
@@ -64,53 +50,67 @@ impl Python {
         text.to_str().unwrap_or_default()
     }
 
-    /// Runs `body` with the GIL held, taking it if this thread does not hold it yet.
+    /// It was initialized and not finalized since. May be called at any time.
+    pub fn is_up(&self) -> bool {
+        // SAFETY: reads a flag; may be called at any time.
+        unsafe { (self.api.Py_IsInitialized)() != 0 }
+    }
+
+    /// Runs `body` with the GIL held, taking it if this thread does not hold it yet. None before the
+    /// interpreter is initialized and once it is finalized.
     ///
-    /// The interpreter must be initialized, and the thread's current state, if it has one, must be
-    /// that of the main interpreter: uWSGI sees to that in every callback but requests.
-    pub fn with_gil<T>(&self, body: impl FnOnce(&Gil<'_>) -> T) -> T {
+    /// Runs in the main interpreter, or in the one whose thread state is current.
+    pub fn with_gil<T>(&self, body: impl FnOnce(&Gil<'_>) -> T) -> Option<T> {
         struct Held<'a>(&'a Api, pyo3_ffi::PyGILState_STATE);
         impl Drop for Held<'_> {
             fn drop(&mut self) {
-                // SAFETY: the state that Ensure gave on this thread.
-                unsafe { (self.0.PyGILState_Release)(self.1) };
+                // A hook may have finalized the interpreter.
+                // SAFETY: the state that Ensure gave on this thread, in an interpreter that is up.
+                unsafe {
+                    if (self.0.Py_IsInitialized)() != 0 {
+                        (self.0.PyGILState_Release)(self.1);
+                    }
+                }
             }
         }
-        // SAFETY: the interpreter is initialized, says the caller.
+        if !self.is_up() {
+            return None;
+        }
+        // SAFETY: the interpreter is initialized.
         let state = unsafe { (self.api.PyGILState_Ensure)() };
         let _held = Held(&self.api, state);
-        body(&Gil { api: &self.api })
+        Some(body(&Gil::held(&self.api)))
     }
 
-    /// The address of one of its functions; NULL where there is none.
-    pub fn symbol(&self, name: &CStr) -> *mut c_void {
-        symbol(self.linked, name)
+    /// Where its functions are.
+    pub(super) fn symbols(&self) -> Symbols {
+        self.symbols
     }
 
     /// Runs `body` in a function that Python called, which is to say with the GIL held.
     ///
     /// # Safety
     /// The thread holds the GIL.
-    pub unsafe fn assume_gil<T>(&self, body: impl FnOnce(&Gil<'_>) -> T) -> T {
-        body(&Gil { api: &self.api })
+    pub(super) unsafe fn assume_gil<T>(&self, body: impl FnOnce(&Gil<'_>) -> T) -> T {
+        body(&Gil::held(&self.api))
     }
 }
 
-fn symbol(linked: Option<LoadedObject>, name: &CStr) -> *mut c_void {
-    let own = linked.map_or(ptr::null_mut(), |object| object.symbol(name));
-    if own.is_null() {
-        loaded::global_symbol(name)
-    } else {
-        own
-    }
-}
-
-/// The proof that the GIL is held.
+/// The proof that this thread holds the GIL, and nobody else's proof.
 pub struct Gil<'a> {
     pub(super) api: &'a Api,
+    not_send: PhantomData<*mut ()>,
 }
 
 impl<'a> Gil<'a> {
+    /// To be made only where the GIL is held for `'a`.
+    pub(super) fn held(api: &'a Api) -> Self {
+        Self {
+            api,
+            not_send: PhantomData,
+        }
+    }
+
     /// Imports a module.
     pub fn import(&self, name: &CStr) -> Result<PyRef<'a>, PyErr> {
         // SAFETY: the GIL is held, the name is NUL-terminated; a new reference or NULL.
@@ -130,6 +130,18 @@ impl<'a> Gil<'a> {
     pub fn sys(&self, name: &CStr) -> Option<PyRef<'a>> {
         // SAFETY: the GIL is held; a borrowed reference or NULL without an exception.
         self.borrowed(unsafe { (self.api.PySys_GetObject)(name.as_ptr()) })
+    }
+
+    /// The dict that the current interpreter keeps for whoever extends it (on 3.8, which does not tell
+    /// the current one, the main interpreter's).
+    pub fn own_dict(&self) -> Option<PyRef<'a>> {
+        let dict = self.api.PyInterpreterState_GetDict?;
+        let get = self
+            .api
+            .PyInterpreterState_Get
+            .unwrap_or(self.api.PyInterpreterState_Main);
+        // SAFETY: the GIL is held; a borrowed reference or NULL without an exception.
+        self.borrowed(unsafe { dict(get()) })
     }
 
     /// An int.

@@ -41,6 +41,20 @@ pub fn each(gil: &Gil<'_>, mut body: impl FnMut(&Gil<'_>, bool)) {
     }
 }
 
+/// How many interpreters there are.
+pub fn count(gil: &Gil<'_>) -> usize {
+    let api = gil.api;
+    // SAFETY: the GIL is held, so the list stands still.
+    let mut next = unsafe { (api.PyInterpreterState_Head)() };
+    let mut count = 0;
+    while !next.is_null() {
+        count += 1;
+        // SAFETY: as above.
+        next = unsafe { (api.PyInterpreterState_Next)(next) };
+    }
+    count
+}
+
 /// Runs `body` in a sub-interpreter, under a thread state of its own for the time of the call.
 fn within(
     gil: &Gil<'_>,

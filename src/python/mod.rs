@@ -1,7 +1,11 @@
 //! All that is known of CPython.
 
+#![allow(unsafe_code, reason = "a host: CPython's functions and objects")]
+
 pub mod api;
 pub mod exit;
+pub mod files;
+pub mod fork;
 pub mod gc;
 pub mod gc_methods;
 pub mod heap;
@@ -9,3 +13,4 @@ pub mod interpreter;
 pub mod interpreters;
 pub mod refcount;
 pub mod reference;
+pub mod termination;

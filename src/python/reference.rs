@@ -2,7 +2,6 @@
 
 use std::{
     ffi::CStr,
-    fmt,
     mem::ManuallyDrop,
     ptr::{self, NonNull},
 };
@@ -12,14 +11,9 @@ use pyo3_ffi::PyObject;
 use super::{api::Api, interpreter::Gil};
 
 /// A Python exception, as text.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct PyErr(pub(super) String);
-
-impl fmt::Display for PyErr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// An owned reference. It cannot outlive the [`Gil`] it was made under.
 pub struct PyRef<'a> {
@@ -52,7 +46,7 @@ impl<'a> PyRef<'a> {
 
     /// The proof under which this reference was made.
     pub fn gil(&self) -> Gil<'a> {
-        Gil { api: self.api }
+        Gil::held(self.api)
     }
 
     /// `self.name`
@@ -76,6 +70,18 @@ impl<'a> PyRef<'a> {
         // SAFETY: the GIL is held; a borrowed reference or NULL without an exception.
         let item = unsafe { (self.api.PyDict_GetItemString)(self.as_ptr(), name.as_ptr()) };
         self.gil().borrowed(item)
+    }
+
+    /// `self[name] = value` of a dict.
+    pub fn set_item(&self, name: &CStr, value: &PyRef<'_>) -> Result<(), PyErr> {
+        // SAFETY: the GIL is held; the dict takes a reference of its own. -1: an exception is set.
+        let failed = unsafe {
+            (self.api.PyDict_SetItemString)(self.as_ptr(), name.as_ptr(), value.as_ptr())
+        };
+        if failed != 0 {
+            return Err(self.gil().raised());
+        }
+        Ok(())
     }
 
     /// `self(*arguments)`
@@ -113,16 +119,6 @@ impl<'a> PyRef<'a> {
             // SAFETY: the GIL is held and an exception is set, which this takes.
             None => unsafe { (self.api.PyErr_WriteUnraisable)(self.as_ptr()) },
         }
-    }
-
-    /// `bool(self)`; false if it raises.
-    pub fn is_true(&self) -> bool {
-        // SAFETY: the GIL is held.
-        let answer = unsafe { (self.api.PyObject_IsTrue)(self.as_ptr()) };
-        if answer < 0 {
-            self.gil().raised();
-        }
-        answer > 0
     }
 
     /// The value of an int.

@@ -1,7 +1,5 @@
 //! What does not change while an instance runs: versions, and the policy in force.
 
-use crate::config::Thresholds;
-
 /// Versions and policy.
 #[derive(Clone, Copy, Debug)]
 pub struct InstanceInfo<'a> {
@@ -13,8 +11,6 @@ pub struct InstanceInfo<'a> {
     pub python: &'a str,
     /// `pycow-gc` in force: `freeze` where `immortal` was asked for and cannot be.
     pub gc: &'a str,
-    /// The collector's thresholds in workers; `None` if they are not known.
-    pub thresholds: Option<Thresholds>,
     /// `pycow-gc-guard`
     pub guarded: bool,
     /// `pycow-exit`
@@ -37,7 +33,6 @@ pub(super) const EXAMPLE: InstanceInfo<'static> = InstanceInfo {
     uwsgi: "2.0.31",
     python: "3.11.2 (\"odd\\\n)",
     gc: "freeze",
-    thresholds: None,
     guarded: false,
     exit: "fast",
     exit_timeout: 30,

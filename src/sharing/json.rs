@@ -2,16 +2,14 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::{
-    instance_info::InstanceInfo,
-    slot::Sample,
-    slots::{Seat, SlotTable},
-};
+use super::{instance_info::InstanceInfo, slot::Sample, slots::SlotTable};
+use crate::{config::Thresholds, plugin::Role};
 
 /// Writes the whole report; `now` is the time on the samples' clock, in milliseconds.
 pub fn write(
     out: &mut impl Write,
     facts: &InstanceInfo<'_>,
+    thresholds: Option<&Thresholds>,
     table: &SlotTable,
     now: i64,
 ) -> fmt::Result {
@@ -22,7 +20,7 @@ pub fn write(
         Text(facts.uwsgi),
         Text(facts.python),
     )?;
-    policy(out, facts)?;
+    policy(out, facts, thresholds)?;
     write!(
         out,
         ",\"objects\":{{\"frozen\":{},\"immortal\":{}}},\"total_pss\":{},\"processes\":[",
@@ -30,19 +28,23 @@ pub fn write(
         facts.immortal,
         table.total_pss().load(std::sync::atomic::Ordering::Relaxed),
     )?;
-    for (i, (seat, sample)) in table.samples().enumerate() {
+    for (i, (role, sample)) in table.samples().enumerate() {
         if i > 0 {
             out.write_char(',')?;
         }
-        let hooks = table.slot(seat).and_then(|slot| slot.hooks());
-        process(out, seat, &sample, hooks, now)?;
+        let hooks = table.slot(role).and_then(|slot| slot.hooks());
+        process(out, role, &sample, hooks, now)?;
     }
     out.write_str("]}\n")
 }
 
-fn policy(out: &mut impl Write, facts: &InstanceInfo<'_>) -> fmt::Result {
+fn policy(
+    out: &mut impl Write,
+    facts: &InstanceInfo<'_>,
+    thresholds: Option<&Thresholds>,
+) -> fmt::Result {
     write!(out, "{{\"gc\":{},\"thresholds\":[", Text(facts.gc))?;
-    if let Some(thresholds) = facts.thresholds {
+    if let Some(thresholds) = thresholds {
         write!(out, "{thresholds}")?;
     }
     write!(
@@ -58,7 +60,7 @@ fn policy(out: &mut impl Write, facts: &InstanceInfo<'_>) -> fmt::Result {
 
 fn process(
     out: &mut impl Write,
-    seat: Seat,
+    role: Role,
     sample: &Sample,
     hooks: Option<u64>,
     now: i64,
@@ -67,8 +69,8 @@ fn process(
         out,
         "{{\"role\":{},\"id\":{},\"pid\":{},\"requests\":{},\"inherited\":{},\"shared\":{},\
          \"private\":{},\"pss\":{},\"ksm\":{},\"age\":{}",
-        Text(seat.role()),
-        seat.number(),
+        Text(role.name()),
+        role.number(),
         sample.pid,
         sample.requests,
         sample.inherited,
@@ -115,18 +117,12 @@ mod tests {
     use serde_json::{json, Value};
 
     use super::*;
-    use crate::{
-        config::Thresholds,
-        sharing::{instance_info::EXAMPLE, slots::empty},
-    };
+    use crate::sharing::{instance_info::EXAMPLE, slots::empty};
 
     fn parsed(table: &SlotTable) -> Value {
         let mut text = String::new();
-        let facts = InstanceInfo {
-            thresholds: Thresholds::new(&[700, 10, 10]),
-            ..EXAMPLE
-        };
-        write(&mut text, &facts, table, 5_250).unwrap();
+        let thresholds = Thresholds::new(&[700, 10, 10]);
+        write(&mut text, &EXAMPLE, thresholds.as_ref(), table, 5_250).unwrap();
         serde_json::from_str(&text).unwrap()
     }
 
@@ -156,8 +152,8 @@ mod tests {
             ksm: 7,
             at: 5_000,
         };
-        table.slot(Seat::Master).unwrap().write(&sample);
-        let worker = table.slot(Seat::Worker(2)).unwrap();
+        table.slot(Role::Master).unwrap().write(&sample);
+        let worker = table.slot(Role::Worker(2)).unwrap();
         worker.hooks_over(1_500_000);
         worker.write(&sample);
         table.sweep(|_| true);

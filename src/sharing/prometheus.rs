@@ -9,14 +9,8 @@ use std::{
     sync::atomic::Ordering::Relaxed,
 };
 
-use super::{
-    instance_info::InstanceInfo,
-    slot::Sample,
-    slots::{Seat, SlotTable},
-};
-
-/// The content type of the text: uWSGI's router sends none by itself, and Prometheus 3 wants one.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+use super::{instance_info::InstanceInfo, slot::Sample, slots::SlotTable};
+use crate::plugin::Role;
 
 type Size = fn(&Sample) -> u64;
 
@@ -41,9 +35,9 @@ const SIZES: [(&str, &str, Size); 5] = [
 pub fn write(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> fmt::Result {
     info(out, facts)?;
     objects(out, facts)?;
-    for role in ["master", "worker", "mule", "spooler"] {
+    for who in ["master", "worker", "mule", "spooler"] {
         for (name, meaning, size) in SIZES {
-            sizes(out, table, role, name, meaning, size)?;
+            sizes(out, table, who, name, meaning, size)?;
         }
     }
     total(out, table)?;
@@ -87,28 +81,28 @@ fn objects(out: &mut impl Write, facts: &InstanceInfo<'_>) -> fmt::Result {
 fn sizes(
     out: &mut impl Write,
     table: &SlotTable,
-    role: &str,
+    who: &str,
     name: &str,
     meaning: &str,
     size: Size,
 ) -> fmt::Result {
     // Nobody forked the master.
-    if role == "master" && name == "inherited" {
+    if who == "master" && name == "inherited" {
         return Ok(());
     }
-    let full = format_args!("uwsgi_{role}_{name}_bytes");
+    let full = format_args!("uwsgi_{who}_{name}_bytes");
     let mut is_first = true;
-    for (seat, sample) in table.samples().filter(|(seat, _)| seat.role() == role) {
+    for (role, sample) in table.samples().filter(|(role, _)| role.name() == who) {
         if is_first {
             head(out, full, meaning)?;
             is_first = false;
         }
-        match seat {
-            Seat::Master => writeln!(out, "{full} {}", size(&sample))?,
+        match role {
+            Role::Master => writeln!(out, "{full} {}", size(&sample))?,
             _ => writeln!(
                 out,
-                "{full}{{{role}_id=\"{}\"}} {}",
-                seat.number(),
+                "{full}{{{who}_id=\"{}\"}} {}",
+                role.number(),
                 size(&sample)
             )?,
         }
@@ -133,8 +127,8 @@ fn hooks(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> f
     const NAME: &str = "uwsgi_worker_exit_hooks_seconds";
     let workers = || {
         let slots = table.slots();
-        slots.filter_map(|(seat, slot)| match seat {
-            Seat::Worker(number) => Some((number, slot.hooks()?)),
+        slots.filter_map(|(role, slot)| match role {
+            Role::Worker(number) => Some((number, slot.hooks()?)),
             _ => None,
         })
     };
@@ -202,16 +196,16 @@ mod tests {
             pss: 60,
             ..Sample::default()
         };
-        for seat in [
-            Seat::Master,
-            Seat::Worker(1),
-            Seat::Worker(2),
-            Seat::Mule(1),
-            Seat::Spooler(3),
+        for role in [
+            Role::Master,
+            Role::Worker(1),
+            Role::Worker(2),
+            Role::Mule(1),
+            Role::Spooler(3),
         ] {
-            table.slot(seat).unwrap().write(&sample);
+            table.slot(role).unwrap().write(&sample);
         }
-        table.slot(Seat::Worker(2)).unwrap().hooks_over(1_000_002);
+        table.slot(Role::Worker(2)).unwrap().hooks_over(1_000_002);
         table.sweep(|_| true);
         let text = text(&table);
         for line in [

@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
+use crate::linux::smaps::Usage;
+
 /// Numbers a slot takes: 128 bytes, so that no two processes write into one cache line.
 pub(super) const SLOT: usize = 16;
 
@@ -77,17 +79,49 @@ impl Slot {
         })
     }
 
-    /// The process that sits here tells its numbers.
+    /// From now on that process sits here; `inherited` in bytes, `at` on the samples' clock.
+    pub fn begin(self, pid: i32, inherited: u64, usage: &Usage, at: i64) {
+        self.clear();
+        self.store(Gauge::Inherited as usize, inherited);
+        self.store_usage(usage, at);
+        self.0[PID].store(pid.into(), Relaxed);
+    }
+
+    /// The memory of `pid` was measured; of no interest if another sits here by now.
+    pub fn measured(self, pid: i32, usage: &Usage, at: i64) {
+        if self.pid() == pid {
+            self.store_usage(usage, at);
+        }
+    }
+
+    /// The process that sits here has served so many requests.
+    pub fn count(self, requests: u64) {
+        self.store(REQUESTS, requests);
+    }
+
+    fn store_usage(self, usage: &Usage, at: i64) {
+        self.store(Gauge::Shared as usize, usage.shared);
+        self.store(Gauge::Private as usize, usage.private);
+        self.store(Gauge::Pss as usize, usage.pss);
+        self.store(Gauge::Ksm as usize, usage.ksm);
+        self.0[AT].store(at, Relaxed);
+    }
+
+    fn store(self, index: usize, number: u64) {
+        self.0[index].store(number as i64, Relaxed);
+    }
+
+    /// All numbers of a sample at once.
+    #[cfg(test)]
     pub fn write(self, sample: &Sample) {
-        let store = |index: usize, number: u64| self.0[index].store(number as i64, Relaxed);
-        store(REQUESTS, sample.requests);
-        store(Gauge::Inherited as usize, sample.inherited);
-        store(Gauge::Shared as usize, sample.shared);
-        store(Gauge::Private as usize, sample.private);
-        store(Gauge::Pss as usize, sample.pss);
-        store(Gauge::Ksm as usize, sample.ksm);
-        self.0[AT].store(sample.at, Relaxed);
-        self.0[PID].store(sample.pid.into(), Relaxed);
+        let usage = Usage {
+            shared: sample.shared,
+            private: sample.private,
+            pss: sample.pss,
+            ksm: sample.ksm,
+        };
+        self.begin(sample.pid, sample.inherited, &usage, sample.at);
+        self.count(sample.requests);
     }
 
     /// Nobody sits here any more; what the last exit took stays.
@@ -133,9 +167,9 @@ impl Slot {
     }
 
     /// Takes the slot for `pid` if it is free or its owner is gone.
-    pub(super) fn claim(self, pid: i32, is_there: impl Fn(i32) -> bool) -> bool {
+    pub(super) fn claim(self, pid: i32, is_alive: impl Fn(i32) -> bool) -> bool {
         let owner = self.pid();
-        let claimed = (owner == 0 || !is_there(owner)) && self.replace(owner, pid);
+        let claimed = (owner == 0 || !is_alive(owner)) && self.replace(owner, pid);
         if claimed {
             self.forget();
         }

@@ -18,15 +18,15 @@ pub const HEADER: &str = include_str!("../../uwsgi-headers/plugin.h");
 /// uWSGI writes `modifier1` into it (core/plugins.c, `uwsgi_load_plugin`), so it must lie in
 /// writable memory: the cell sees to that. A release that appends members reads NULL in `later`.
 #[repr(C)]
-pub struct Table {
+pub struct PluginTable {
     plugin: UnsafeCell<uwsgi_plugin>,
     later: [usize; 32],
 }
 
 // SAFETY: only uWSGI reads and writes the table, in its one thread, while the configuration is read.
-unsafe impl Sync for Table {}
+unsafe impl Sync for PluginTable {}
 
-impl Table {
+impl PluginTable {
     /// A table to be exported.
     pub const fn new(plugin: uwsgi_plugin) -> Self {
         Self {

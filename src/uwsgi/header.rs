@@ -2,43 +2,34 @@
 //!
 //! Pure functions from text to values: [`host`](super::host) brings the text.
 
-use std::fmt;
-
 /// Why a struct of the running uWSGI is not the one that pycow was written for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Mismatch {
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
     /// The header has no such struct.
+    #[error("its header has no struct {0}")]
     Missing(&'static str),
     /// A member differs: struct, pycow's member, the host's member.
+    #[error("struct {0} has \"{2}\" where \"{1}\" is expected")]
     Member(&'static str, String, String),
     /// The host's struct ends early: struct, the last member that pycow needs.
+    #[error("struct {0} ends before \"{1}\"")]
     Short(&'static str, String),
 }
 
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(name) => write!(f, "its header has no struct {name}"),
-            Self::Member(name, ours, theirs) => {
-                write!(
-                    f,
-                    "struct {name} has \"{theirs}\" where \"{ours}\" is expected"
-                )
-            }
-            Self::Short(name, member) => write!(f, "struct {name} ends before \"{member}\""),
-        }
-    }
-}
+/// Members of `struct uwsgi_plugin` from the release on that has callbacks around a fork (2.0.21).
+pub const MEMBERS_WITH_FORK_HOOKS: usize = 51;
 
 /// The two shared structs of `theirs` are usable for a plugin built with `ours`.
 ///
 /// Options are rows of an array, so the row must be the same. A plugin's table has only ever grown
 /// at its end: a shorter one will do if it reaches `atexit`, and so will a longer one.
-pub fn compatible(ours: &str, theirs: &str) -> Result<(), Mismatch> {
+///
+/// Answers how many members the host's table has.
+pub fn compatible(ours: &str, theirs: &str) -> Result<usize, HeaderError> {
     let (mine, hosts) = both(ours, theirs, "uwsgi_option")?;
     if hosts.len() > mine.len() {
         let extra = hosts[mine.len()].clone();
-        return Err(Mismatch::Member("uwsgi_option", "}".into(), extra));
+        return Err(HeaderError::Member("uwsgi_option", "}".into(), extra));
     }
     same_start("uwsgi_option", &mine, &hosts, mine.len())?;
 
@@ -46,16 +37,17 @@ pub fn compatible(ours: &str, theirs: &str) -> Result<(), Mismatch> {
     let needed = 1 + mine
         .iter()
         .position(|member| member.contains("(*atexit)"))
-        .ok_or(Mismatch::Missing("uwsgi_plugin"))?;
-    same_start("uwsgi_plugin", &mine, &hosts, needed)
+        .ok_or(HeaderError::Missing("uwsgi_plugin"))?;
+    same_start("uwsgi_plugin", &mine, &hosts, needed)?;
+    Ok(hosts.len())
 }
 
 fn both(
     ours: &str,
     theirs: &str,
     name: &'static str,
-) -> Result<(Vec<String>, Vec<String>), Mismatch> {
-    let read = |text| members(text, name).ok_or(Mismatch::Missing(name));
+) -> Result<(Vec<String>, Vec<String>), HeaderError> {
+    let read = |text| members(text, name).ok_or(HeaderError::Missing(name));
     Ok((read(ours)?, read(theirs)?))
 }
 
@@ -65,14 +57,14 @@ fn same_start(
     ours: &[String],
     theirs: &[String],
     needed: usize,
-) -> Result<(), Mismatch> {
+) -> Result<(), HeaderError> {
     for (mine, hosts) in ours.iter().zip(theirs) {
         if mine != hosts {
-            return Err(Mismatch::Member(name, mine.clone(), hosts.clone()));
+            return Err(HeaderError::Member(name, mine.clone(), hosts.clone()));
         }
     }
     match ours.get(theirs.len()) {
-        Some(absent) if theirs.len() < needed => Err(Mismatch::Short(name, absent.clone())),
+        Some(absent) if theirs.len() < needed => Err(HeaderError::Short(name, absent.clone())),
         _ => Ok(()),
     }
 }
@@ -146,7 +138,7 @@ mod tests {
 
     #[test]
     fn our_own_header_is_compatible_with_itself() {
-        assert_eq!(compatible(HEADER, HEADER), Ok(()));
+        assert_eq!(compatible(HEADER, HEADER), Ok(MEMBERS_WITH_FORK_HOOKS));
         assert_eq!(members(HEADER, "uwsgi_option").unwrap().len(), 7);
         assert_eq!(members(HEADER, "uwsgi_plugin").unwrap().len(), 51);
     }
@@ -157,9 +149,9 @@ mod tests {
             "void (*post_uwsgi_fork) (int);",
             "void (*post_uwsgi_fork) (int); int (*later) (void);",
         );
-        assert_eq!(compatible(HEADER, &longer), Ok(()));
+        assert_eq!(compatible(HEADER, &longer), Ok(52));
         let shorter = HEADER.replace("void (*post_uwsgi_fork) (int);", "");
-        assert_eq!(compatible(HEADER, &shorter), Ok(()));
+        assert_eq!(compatible(HEADER, &shorter), Ok(50));
     }
 
     #[test]
@@ -174,19 +166,19 @@ mod tests {
         let wider = HEADER.replace("uint64_t flags;", "uint64_t flags; int more;");
         assert!(matches!(
             compatible(HEADER, &wider),
-            Err(Mismatch::Member("uwsgi_option", ..))
+            Err(HeaderError::Member("uwsgi_option", ..))
         ));
 
         let end = HEADER.find("void (*atexit)").unwrap();
         let cut = format!("{}}};", &HEADER[..end]);
         assert_eq!(
             compatible(HEADER, &cut).unwrap_err(),
-            Mismatch::Short("uwsgi_plugin", "void(*atexit)(void)".into())
+            HeaderError::Short("uwsgi_plugin", "void(*atexit)(void)".into())
         );
 
         assert_eq!(
             compatible(HEADER, "").unwrap_err(),
-            Mismatch::Missing("uwsgi_option")
+            HeaderError::Missing("uwsgi_option")
         );
     }
 }

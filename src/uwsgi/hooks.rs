@@ -2,11 +2,10 @@
 
 use std::{
     ffi::{c_char, c_int},
-    ptr::NonNull,
     sync::OnceLock,
 };
 
-use super::abi::{uwsgi_plugin, wsgi_request};
+use super::{abi::wsgi_request, python_plugin::PythonPlugin};
 
 /// The callbacks that pycow stands before. `None` keeps what uWSGI has.
 #[derive(Clone, Copy)]
@@ -17,6 +16,10 @@ pub struct Callbacks {
     pub mount_app: Option<unsafe extern "C" fn(*mut c_char, *mut c_char) -> c_int>,
     /// The last callback before the first fork (argument 0), and in every mule after it (1).
     pub master_fixup: Option<unsafe extern "C" fn(c_int)>,
+    /// The master is about to fork a worker (2.0.21 and newer).
+    pub pre_uwsgi_fork: Option<unsafe extern "C" fn()>,
+    /// It has: in the master (argument 0) and in the worker (1).
+    pub post_uwsgi_fork: Option<unsafe extern "C" fn(c_int)>,
     /// The first moment of a worker, a mule or a spooler. (uWSGI 2.0 calls this of generic plugins
     /// in workers only: core/mule.c, core/spooler.c.)
     pub post_fork: Option<unsafe extern "C" fn()>,
@@ -34,10 +37,13 @@ static ORIGINAL: OnceLock<Callbacks> = OnceLock::new();
 ///
 /// To be called once, in `init` of a generic plugin: the table is complete then and none of these
 /// callbacks has been called yet.
-pub fn install(python: NonNull<uwsgi_plugin>, ours: &Callbacks) {
+pub fn install(python: PythonPlugin, ours: &Callbacks) {
     // SAFETY: the live table; uWSGI runs its only thread, which is inside our `init`.
-    let table = unsafe { &mut *python.as_ptr() };
+    let table = unsafe { &mut *python.table.as_ptr() };
+    let fork_hooks = python.has_fork_hooks;
     ORIGINAL.get_or_init(|| Callbacks {
+        pre_uwsgi_fork: fork_hooks.then_some(table.pre_uwsgi_fork).flatten(),
+        post_uwsgi_fork: fork_hooks.then_some(table.post_uwsgi_fork).flatten(),
         init: table.init,
         mount_app: table.mount_app,
         master_fixup: table.master_fixup,
@@ -49,16 +55,14 @@ pub fn install(python: NonNull<uwsgi_plugin>, ours: &Callbacks) {
     table.init = ours.init;
     table.mount_app = ours.mount_app;
     table.master_fixup = ours.master_fixup;
+    if fork_hooks {
+        table.pre_uwsgi_fork = ours.pre_uwsgi_fork;
+        table.post_uwsgi_fork = ours.post_uwsgi_fork;
+    }
     table.post_fork = ours.post_fork;
     table.fixup = ours.fixup;
     table.after_request = ours.after_request;
     table.atexit = ours.atexit;
-}
-
-/// An address inside the object that holds the plugin; 0 if it has none.
-pub fn address(python: NonNull<uwsgi_plugin>) -> usize {
-    // SAFETY: a live table, not written to meanwhile.
-    unsafe { (*python.as_ptr()).init }.map_or(0, |init| init as usize)
 }
 
 fn original<F>(of: impl FnOnce(&Callbacks) -> Option<F>) -> Option<F> {
@@ -85,6 +89,22 @@ pub fn original_master_fixup(step: c_int) {
     if let Some(master_fixup) = original(|table| table.master_fixup) {
         // SAFETY: as in `original_init`.
         unsafe { master_fixup(step) }
+    }
+}
+
+/// Calls what stood in the table under `pre_uwsgi_fork`.
+pub fn original_pre_uwsgi_fork() {
+    if let Some(pre_uwsgi_fork) = original(|table| table.pre_uwsgi_fork) {
+        // SAFETY: as in `original_init`.
+        unsafe { pre_uwsgi_fork() }
+    }
+}
+
+/// Calls what stood in the table under `post_uwsgi_fork`.
+pub fn original_post_uwsgi_fork(step: c_int) {
+    if let Some(post_uwsgi_fork) = original(|table| table.post_uwsgi_fork) {
+        // SAFETY: as in `original_init`.
+        unsafe { post_uwsgi_fork(step) }
     }
 }
 

@@ -3,16 +3,16 @@
 use std::{
     borrow::Cow,
     ffi::{c_char, c_int, c_void, CStr},
-    fmt, mem,
+    mem,
     ptr::NonNull,
 };
 
 use super::{
     abi::{uwsgi_option, uwsgi_plugin, HEADER},
-    header::{self, Mismatch},
-    log::UwsgiLog,
+    header::{self, HeaderError},
+    python_plugin::PythonPlugin,
 };
-use crate::linux::loaded::LoadedObject;
+use crate::symbols::Symbols;
 
 type PluginGet = unsafe extern "C" fn(*const c_char) -> *mut uwsgi_plugin;
 type OptGet = unsafe extern "C" fn(*const c_char) -> *mut uwsgi_option;
@@ -21,28 +21,21 @@ type PluginsAtexit = unsafe extern "C" fn();
 type GetDotH = unsafe extern "C" fn() -> *mut c_char;
 
 /// Why the running uWSGI cannot be used. Nothing was touched.
-#[derive(Debug)]
-pub enum Unusable {
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
     /// A function or a variable that pycow needs is not exported.
+    #[error("this uWSGI does not export {}", .0.to_string_lossy())]
     Symbol(&'static CStr),
     /// A struct differs from the one that pycow was built with.
-    Layout(Mismatch),
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Symbol(name) => {
-                write!(f, "this uWSGI does not export {}", name.to_string_lossy())
-            }
-            Self::Layout(mismatch) => write!(f, "this uWSGI is not of the 2.0 series: {mismatch}"),
-        }
-    }
+    #[error("this uWSGI is not of the 2.0 series: {0}")]
+    Layout(#[from] HeaderError),
 }
 
 /// The functions of the running uWSGI. All of them stand in every 2.0.x.
 pub struct Host {
-    object: Option<LoadedObject>,
+    symbols: Symbols,
+    /// Members of its `struct uwsgi_plugin`.
+    plugin_members: usize,
     plugin_get: PluginGet,
     opt_get: OptGet,
     worker_is_busy: WorkerIsBusy,
@@ -56,25 +49,10 @@ unsafe impl Send for Host {}
 // SAFETY: as above.
 unsafe impl Sync for Host {}
 
-/// Where the running uWSGI is loaded, and its log. The log can be had even of a host that is unusable.
-pub fn find() -> (Option<LoadedObject>, Option<UwsgiLog>) {
-    let object = LoadedObject::defining(c"uwsgi_plugin_get");
-    let log = object.map(|object| object.symbol(c"uwsgi_log"));
-    let log = log.filter(|address| !address.is_null()).map(|address| {
-        // SAFETY: core/logging.c: void uwsgi_log(const char *, ...), in every uWSGI.
-        unsafe { mem::transmute::<*mut c_void, UwsgiLog>(address) }
-    });
-    (object, log)
-}
-
 impl Host {
     /// Looks up what pycow needs and compares the shared structs with the host's own header.
-    pub fn open(object: Option<LoadedObject>) -> Result<Self, Unusable> {
-        let symbol = |name: &'static CStr| {
-            object
-                .and_then(|object| NonNull::new(object.symbol(name)))
-                .ok_or(Unusable::Symbol(name))
-        };
+    pub fn open(symbols: Symbols) -> Result<Self, HostError> {
+        let symbol = |name| symbols.address(name).ok_or(HostError::Symbol(name));
         let plugin_get = symbol(c"uwsgi_plugin_get")?;
         let opt_get = symbol(c"uwsgi_opt_get")?;
         let worker_is_busy = symbol(c"uwsgi_worker_is_busy")?;
@@ -85,14 +63,16 @@ impl Host {
         // SAFETY: core/uwsgi.c: char *uwsgi_get_dot_h().
         let get_dot_h = unsafe { mem::transmute::<NonNull<c_void>, GetDotH>(get_dot_h) };
 
-        header::compatible(HEADER, &own_header(object, get_dot_h)).map_err(Unusable::Layout)?;
+        let header = own_header(symbols, get_dot_h);
+        let plugin_members = header::compatible(HEADER, &header)?;
 
         // SAFETY: the signatures of uwsgi.h: struct uwsgi_plugin *uwsgi_plugin_get(const char *),
         // struct uwsgi_option *uwsgi_opt_get(char *), int uwsgi_worker_is_busy(int),
         // void uwsgi_plugins_atexit(void), pid_t masterpid. The structs were compared above.
         unsafe {
             Ok(Self {
-                object,
+                symbols,
+                plugin_members,
                 plugin_get: mem::transmute::<NonNull<c_void>, PluginGet>(plugin_get),
                 opt_get: mem::transmute::<NonNull<c_void>, OptGet>(opt_get),
                 worker_is_busy: mem::transmute::<NonNull<c_void>, WorkerIsBusy>(worker_is_busy),
@@ -103,9 +83,13 @@ impl Host {
     }
 
     /// A function that pycow can do without.
-    pub(super) fn function(&self, name: &'static CStr) -> Result<NonNull<c_void>, Unusable> {
-        let found = self.object.map(|object| object.symbol(name));
-        found.and_then(NonNull::new).ok_or(Unusable::Symbol(name))
+    pub(super) fn function(&self, name: &'static CStr) -> Result<NonNull<c_void>, HostError> {
+        self.symbols.address(name).ok_or(HostError::Symbol(name))
+    }
+
+    /// An address inside of the object that uWSGI's own code is in.
+    pub(super) fn own_code(&self) -> usize {
+        self.plugin_get as usize
     }
 
     /// How many workers there are at most (`processes`).
@@ -114,9 +98,13 @@ impl Host {
     }
 
     /// The live table of the Python plugin; Debian's plugins for python3 call themselves so, too.
-    pub fn python_plugin(&self) -> Option<NonNull<uwsgi_plugin>> {
+    pub fn python_plugin(&self) -> Option<PythonPlugin> {
         // SAFETY: the name is NUL-terminated; uWSGI compares it with those of the loaded plugins.
-        NonNull::new(unsafe { (self.plugin_get)(c"python".as_ptr()) })
+        let table = NonNull::new(unsafe { (self.plugin_get)(c"python".as_ptr()) })?;
+        Some(PythonPlugin {
+            table,
+            has_fork_hooks: self.plugin_members >= header::MEMBERS_WITH_FORK_HOOKS,
+        })
     }
 
     /// The version, such as `2.0.31`: the datum of the option `--version`.
@@ -139,6 +127,23 @@ impl Host {
         self.option(c"lazy-apps") != 0 || self.option(c"lazy") != 0
     }
 
+    /// Python threads may run beside uWSGI (`enable-threads`, or more than one thread a worker).
+    pub fn threads(&self) -> c_int {
+        self.option(c"threads")
+    }
+
+    /// A loop engine other than uWSGI's own runs the workers (`loop`: gevent, asyncio ..).
+    pub fn has_loop_engine(&self) -> bool {
+        let data = self.option_data(c"loop").cast::<*const c_char>();
+        // SAFETY: core/uwsgi.c: the datum of this option is the address of a `char *` of `uwsgi`.
+        !data.is_null() && !unsafe { *data }.is_null()
+    }
+
+    /// This uWSGI was started by one that reloads itself (core/uwsgi.c, `uwsgi_setup`).
+    pub fn is_reload() -> bool {
+        std::env::var_os("UWSGI_RELOADS").is_some()
+    }
+
     /// All applications live in one interpreter.
     pub fn single_interpreter(&self) -> bool {
         self.option(c"single-interpreter") != 0
@@ -149,11 +154,13 @@ impl Host {
         self.option(c"async") > 1
     }
 
-    /// Worker `id` (from 1) is inside a request.
-    pub fn is_busy(&self, id: c_int) -> bool {
+    /// The worker of that number (from 1) is inside a request; no worker's number: it is not.
+    /// Async-signal-safe.
+    pub fn is_worker_busy(&self, number: i32) -> bool {
+        let is_one = usize::try_from(number).is_ok_and(|n| (1..=self.workers()).contains(&n));
         // SAFETY: core/master_checks.c: reads the worker's shared memory, which stands before any
-        // worker exists; the id is one that uWSGI gave.
-        unsafe { (self.worker_is_busy)(id) != 0 }
+        // process is a worker; there are that many.
+        is_one && unsafe { (self.worker_is_busy)(number) != 0 }
     }
 
     /// Runs the `atexit` callback of every plugin, as uWSGI does when a worker leaves.
@@ -195,9 +202,9 @@ impl Host {
 /// uWSGI keeps it in hexadecimal digits, packed by zlib if the build had it. Its own decoder takes
 /// time in the square of the length, which shows when the text is not packed: then the digits are
 /// read here.
-fn own_header(object: Option<LoadedObject>, get_dot_h: GetDotH) -> String {
+fn own_header(symbols: Symbols, get_dot_h: GetDotH) -> String {
     const ZLIB: &[u8] = b"78";
-    if let Some(digits) = object.and_then(header_digits) {
+    if let Some(digits) = header_digits(symbols) {
         if !digits.starts_with(ZLIB) {
             return from_hex(digits);
         }
@@ -219,8 +226,8 @@ fn own_header(object: Option<LoadedObject>, get_dot_h: GetDotH) -> String {
 }
 
 /// What the variable `char *uwsgi_dot_h` points to (written by uwsgiconfig.py).
-fn header_digits(object: LoadedObject) -> Option<&'static [u8]> {
-    let variable = NonNull::new(object.symbol(c"uwsgi_dot_h"))?.cast::<*const c_char>();
+fn header_digits(symbols: Symbols) -> Option<&'static [u8]> {
+    let variable = symbols.address(c"uwsgi_dot_h")?.cast::<*const c_char>();
     // SAFETY: a pointer variable that is never written.
     let digits = NonNull::new(unsafe { *variable.as_ptr() }.cast_mut())?;
     // SAFETY: a string constant of the host.

@@ -4,15 +4,19 @@
 //! that leaves from a signal handler.
 
 use std::{
-    ffi::{c_char, c_int, CStr},
+    ffi::{c_char, c_int, c_void, CStr},
     fmt::{self, Write as _},
+    mem,
+    ptr::NonNull,
     sync::OnceLock,
 };
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::symbols::Symbols;
+
 /// `void uwsgi_log(const char *, ...)`, core/logging.c.
-pub type UwsgiLog = unsafe extern "C" fn(*const c_char, ...);
+type UwsgiLog = unsafe extern "C" fn(*const c_char, ...);
 
 /// Below uWSGI's own 4096 bytes, where it would begin to allocate.
 const LONGEST_LINE: usize = 3500;
@@ -25,9 +29,12 @@ struct Backend;
 static BACKEND: Backend = Backend;
 static HOST: OnceLock<UwsgiLog> = OnceLock::new();
 
-/// Sends what is logged to `uwsgi_log`, or to standard error as long as there is none.
-pub fn install(uwsgi_log: Option<UwsgiLog>) {
-    if let Some(function) = uwsgi_log {
+/// Sends what is logged to `uwsgi_log`, or to standard error where there is none. The log can be had
+/// even of a uWSGI that is not usable.
+pub fn install(symbols: Symbols) {
+    if let Some(address) = symbols.address(c"uwsgi_log") {
+        // SAFETY: core/logging.c: void uwsgi_log(const char *, ...), in every uWSGI.
+        let function = unsafe { mem::transmute::<NonNull<c_void>, UwsgiLog>(address) };
         HOST.get_or_init(|| function);
     }
     // An error means that the backend is installed already: then there is nothing to do.

@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     abi::wsgi_request,
-    host::{Host, Unusable},
+    host::{Host, HostError},
 };
 use crate::guard::guard;
 
@@ -27,11 +27,11 @@ const NEED_FREE: c_int = 1;
 /// What a variable tells of the process that served the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variable {
-    /// `%(shared)` and `%(sharedM)`
+    /// `%(pycow.shared)` and `%(pycow.sharedM)`
     Shared,
-    /// `%(private)` and `%(privateM)`
+    /// `%(pycow.private)` and `%(pycow.privateM)`
     Private,
-    /// `%(pss)` and `%(pssM)`
+    /// `%(pycow.pss)` and `%(pycow.pssM)`
     Pss,
 }
 
@@ -49,16 +49,16 @@ const MEGABYTES: u32 = 20;
 
 /// uWSGI keeps the names: they live for good.
 const CHUNKS: [(&CStr, Chunk); 6] = [
-    (c"shared", chunk::<SHARED, BYTES>),
-    (c"sharedM", chunk::<SHARED, MEGABYTES>),
-    (c"private", chunk::<PRIVATE, BYTES>),
-    (c"privateM", chunk::<PRIVATE, MEGABYTES>),
-    (c"pss", chunk::<PSS, BYTES>),
-    (c"pssM", chunk::<PSS, MEGABYTES>),
+    (c"pycow.shared", chunk::<SHARED, BYTES>),
+    (c"pycow.sharedM", chunk::<SHARED, MEGABYTES>),
+    (c"pycow.private", chunk::<PRIVATE, BYTES>),
+    (c"pycow.privateM", chunk::<PRIVATE, MEGABYTES>),
+    (c"pycow.pss", chunk::<PSS, BYTES>),
+    (c"pycow.pssM", chunk::<PSS, MEGABYTES>),
 ];
 
 /// Makes the variables known. To be called before uWSGI reads `log-format`: in `init` or `post_init`.
-pub fn register(host: &Host, value: Value) -> Result<(), Unusable> {
+pub fn register(host: &Host, value: Value) -> Result<(), HostError> {
     let register = host.function(REGISTER)?;
     // SAFETY: uwsgi.h, every 2.0.x: struct uwsgi_logchunk *uwsgi_register_logchunk(char *name,
     // ssize_t (*)(struct wsgi_request *, char **), int need_free).

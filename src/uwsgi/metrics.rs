@@ -10,7 +10,7 @@ use std::{
     sync::atomic::AtomicI64,
 };
 
-use super::host::{Host, Unusable};
+use super::host::{Host, HostError};
 
 type Register = unsafe extern "C" fn(
     *const c_char,
@@ -43,7 +43,7 @@ pub struct Metric {
 
 /// Shows the metrics, if the instance has metrics at all. To be called before uWSGI sets them up: in
 /// `init` or `post_init`.
-pub fn register(host: &Host, metrics: impl Iterator<Item = Metric>) -> Result<(), Unusable> {
+pub fn register(host: &Host, metrics: impl Iterator<Item = Metric>) -> Result<(), HostError> {
     let register = host.function(REGISTER)?;
     // SAFETY: uwsgi.h, every 2.0.x: struct uwsgi_metric *uwsgi_register_metric(char *name, char *oid,
     // uint8_t type, char *collector, void *ptr, uint32_t freq, void *custom).

@@ -1,5 +1,7 @@
 //! All that is known of uWSGI.
 
+#![allow(unsafe_code, reason = "a host: uWSGI's functions, structs and slots")]
+
 pub mod abi;
 pub mod header;
 pub mod hooks;
@@ -7,4 +9,6 @@ pub mod host;
 pub mod log;
 pub mod logvars;
 pub mod metrics;
+pub mod python_plugin;
+pub mod relocations;
 pub mod rpc;

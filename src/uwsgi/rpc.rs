@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    abi::{uwsgi_plugin, Table},
-    host::{Host, Unusable},
+    abi::{uwsgi_plugin, PluginTable},
+    host::{Host, HostError},
     logvars::give,
 };
 
@@ -24,10 +24,10 @@ const REGISTER: &CStr = c"uwsgi_register_rpc";
 /// no way to find a generic plugin: core/plugins.c answers another one's table.)
 pub fn register(
     host: &Host,
-    plugin: &'static Table,
+    plugin: &'static PluginTable,
     name: &CStr,
     number: usize,
-) -> Result<bool, Unusable> {
+) -> Result<bool, HostError> {
     let register = host.function(REGISTER)?;
     // SAFETY: uwsgi.h, every 2.0.x: int uwsgi_register_rpc(char *name, struct uwsgi_plugin *,
     // uint8_t args, void *func). The name is copied, the plugin's table stays for good, and the

@@ -7,7 +7,7 @@ use pycow_testkit::{default_host, proc, Instance};
 
 use super::{only_worker, said, status_of, with_app, Gate, END_CODE};
 
-const BOUND_LINE: &str = "[pycow] WARNING: the exit hooks did not end within pycow-exit-timeout: \
+const BOUND_LINE: &str = "the exit hooks did not end within pycow-exit-timeout: \
                           leaving without them; what held them:";
 
 /// How long the worker took to leave at SIGTERM, and its status.

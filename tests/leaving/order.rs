@@ -197,7 +197,7 @@ fn without_a_master_uwsgi_still_cleans_up() {
 }
 
 #[test]
-fn other_plugins_take_their_leave_first() {
+fn other_plugins_take_their_leave_too() {
     let psgi = Path::new("/usr/lib/uwsgi/plugins/psgi_plugin.so").exists();
     let installed = |host: &Host| host.uwsgi == Path::new("/usr/bin/uwsgi-core");
     let Some(host) = hosts().into_iter().find(installed).filter(|_| psgi) else {
@@ -216,7 +216,9 @@ my $app = sub { return [200, [], ["perl"]] };
         let worker = only_worker(&uwsgi);
         let finished = uwsgi.stop();
         let mut expected = in_order(&host);
-        expected.insert(1, "perl");
+        // Without a master uWSGI's own exit handler calls them, after pycow has run Python's hooks.
+        let place = if master { 1 } else { expected.len() };
+        expected.insert(place, "perl");
         assert_eq!(said(&finished.log, worker), expected, "master: {master}");
     }
 }

@@ -1,37 +1,21 @@
 //! Where the samples can be read: uWSGI's metrics, variables of its log format, RPC functions.
 
-use std::{
-    borrow::Cow,
-    ffi::CStr,
-    fmt,
-    sync::{atomic::Ordering, OnceLock},
-};
+use std::{ffi::CStr, fmt, sync::atomic::Ordering::Relaxed};
 
 use super::{
-    sample::{own_slot, TABLE},
-    Running, FROZEN, IMMORTAL, RUNNING,
+    instance_info::InstanceInfo, json, own_slot, prometheus, slot::Gauge, slots::SlotTable, SHARING,
 };
 use crate::{
-    collector,
-    config::GcPolicy,
-    linux::sampler,
-    sharing::{
-        instance_info::InstanceInfo,
-        json, prometheus,
-        slot::Gauge,
-        slots::{Seat, SlotTable},
-    },
+    config::{GcPolicy, Thresholds},
+    linux::clock,
+    plugin::{Plugin, Role},
     uwsgi::{
-        abi,
-        host::Host,
+        abi::PluginTable,
         logvars::{self, Variable},
         metrics::{self, Metric},
         rpc,
     },
 };
-
-/// uWSGI's version.
-static UWSGI: OnceLock<Cow<'static, str>> = OnceLock::new();
 
 /// The functions that others may call: what uWSGI is told of each, and its name.
 const FUNCTIONS: [(usize, &CStr); 2] = [(JSON, c"pycow.json"), (TEXT, c"pycow.prometheus")];
@@ -39,10 +23,10 @@ const JSON: usize = 1;
 const TEXT: usize = 2;
 
 /// uWSGI sets up metrics and log format next.
-pub(super) fn register(host: &'static Host, table: &'static SlotTable) {
-    let _ = UWSGI.set(host.version());
-    let registered = metrics::register(host, shown(table, host.workers()))
-        .and_then(|()| logvars::register(host, variable));
+pub(super) fn register(plugin: &Plugin, slots: &'static SlotTable) {
+    let workers = plugin.host.workers();
+    let registered = metrics::register(&plugin.host, shown(slots, workers))
+        .and_then(|()| logvars::register(&plugin.host, variable));
     if let Err(missing) = registered {
         log::warn!("{missing}: what needs it is left out");
     }
@@ -50,7 +34,7 @@ pub(super) fn register(host: &'static Host, table: &'static SlotTable) {
 
 /// uWSGI's metrics of a worker have the numbers 3.N.1 to 3.N.14, those of the core 5.1 to 5.5 and
 /// 5.100 to 5.104 (core/metrics.c of every 2.0.x).
-fn shown(table: &'static SlotTable, workers: usize) -> impl Iterator<Item = Metric> {
+fn shown(slots: &'static SlotTable, workers: usize) -> impl Iterator<Item = Metric> {
     const GAUGES: [(&str, u32, Gauge); 5] = [
         ("shared_size", 101, Gauge::Shared),
         ("private_size", 102, Gauge::Private),
@@ -59,7 +43,7 @@ fn shown(table: &'static SlotTable, workers: usize) -> impl Iterator<Item = Metr
         ("ksm_size", 105, Gauge::Ksm),
     ];
     let of_worker = move |number| {
-        let slot = table.slot(Seat::Worker(number));
+        let slot = slots.slot(Role::Worker(number));
         slot.into_iter().flat_map(move |slot| {
             GAUGES.map(|(name, oid, gauge)| Metric {
                 name: format!("worker.{number}.{name}"),
@@ -71,16 +55,15 @@ fn shown(table: &'static SlotTable, workers: usize) -> impl Iterator<Item = Metr
     let total = Metric {
         name: "core.total_pss".into(),
         oid: "5.110".into(),
-        number: table.total_pss(),
+        number: slots.total_pss(),
     };
-    (1..=workers).flat_map(of_worker).chain([total])
+    (1..=workers as i32).flat_map(of_worker).chain([total])
 }
 
 /// Applications are loaded next; uWSGI takes RPC functions now.
-pub fn offer(plugin: &'static abi::Table) {
-    let Some(running) = RUNNING.get() else { return };
+pub fn offer(plugin: &Plugin, table: &'static PluginTable) {
     for (number, name) in FUNCTIONS {
-        match rpc::register(running.host, plugin, name, number) {
+        match rpc::register(&plugin.host, table, name, number) {
             Ok(true) => {}
             Ok(false) => log::warn!("uWSGI does not take {} (rpc-max?)", name.to_string_lossy()),
             Err(missing) => return log::warn!("{missing}: no RPC functions"),
@@ -90,7 +73,7 @@ pub fn offer(plugin: &'static abi::Table) {
 
 /// A variable of the log format, in bytes, as of the last sample of this process.
 fn variable(variable: Variable) -> Option<u64> {
-    let sample = own_slot()?.read()?;
+    let sample = own_slot(SHARING.get()?)?.read()?;
     Some(match variable {
         Variable::Shared => sample.shared,
         Variable::Private => sample.private,
@@ -98,26 +81,23 @@ fn variable(variable: Variable) -> Option<u64> {
     })
 }
 
-/// What the RPC function of that number answers.
-pub fn answer(function: usize) -> Option<String> {
-    let (running, table) = (RUNNING.get()?, TABLE.get()?);
+/// What the RPC function of that number answers; `thresholds` are those in force in workers.
+pub fn answer(plugin: &Plugin, function: usize, thresholds: Option<Thresholds>) -> Option<String> {
+    let slots = &SHARING.get()?.slots;
     let mut text = String::new();
-    let facts = facts(running);
+    let info = instance_info(plugin);
     let written = match function {
-        JSON => json::write(&mut text, &facts, table, sampler::clock()),
-        TEXT => prometheus::write(&mut text, &facts, table),
+        JSON => json::write(&mut text, &info, thresholds.as_ref(), slots, clock::now()),
+        TEXT => prometheus::write(&mut text, &info, slots),
         _ => Err(fmt::Error),
     };
     written.ok().map(|()| text)
 }
 
 /// What is true of the whole instance.
-pub(super) fn facts(running: &Running) -> InstanceInfo<'_> {
-    let config = &running.config;
-    let (frozen, immortal) = (
-        FROZEN.load(Ordering::Relaxed),
-        IMMORTAL.load(Ordering::Relaxed),
-    );
+pub(super) fn instance_info(plugin: &Plugin) -> InstanceInfo<'_> {
+    let config = &plugin.config;
+    let (frozen, immortal) = (plugin.frozen.load(Relaxed), plugin.immortal.load(Relaxed));
     let fell_back = config.gc == GcPolicy::Immortal && frozen > 0 && immortal == 0;
     let gc = if fell_back {
         GcPolicy::Freeze
@@ -126,10 +106,9 @@ pub(super) fn facts(running: &Running) -> InstanceInfo<'_> {
     };
     InstanceInfo {
         pycow: env!("CARGO_PKG_VERSION"),
-        uwsgi: UWSGI.get().map_or("", |version| version),
-        python: running.python.version(),
+        uwsgi: &plugin.uwsgi_version,
+        python: plugin.python.version(),
         gc: gc.name(),
-        thresholds: collector::known_thresholds(),
         guarded: config.guarded(),
         exit: config.exit.name(),
         exit_timeout: config.exit_timeout,

@@ -1,8 +1,14 @@
-//! Reads a process's own smaps through a fixed buffer: no allocation, no lock.
+//! Reads what /proc tells of a process's memory through a fixed buffer: no allocation, no lock.
 
 use std::{
-    ffi::{c_int, CStr},
-    fmt, io,
+    ffi::CStr,
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use rustix::{
+    fs::{open, Mode, OFlags},
+    io::{pread, Errno},
 };
 
 use super::smaps::Usage;
@@ -12,72 +18,54 @@ const ROLLUP: &CStr = c"/proc/self/smaps_rollup";
 const EVERY_MAPPING: &CStr = c"/proc/self/smaps";
 
 /// Why the memory could not be read: the path and what the kernel said.
-#[derive(Debug)]
-pub struct Unreadable {
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {error}", path.to_string_lossy())]
+pub struct UsageError {
     path: &'static CStr,
     error: io::Error,
 }
 
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.to_string_lossy(), self.error)
-    }
-}
-
-/// The memory of the calling process; a process may always read its own, also after it gave up
-/// its privileges. Takes 0.13 ms for a process of 19 MB, 3.3 ms for one of 1 GB.
-pub fn own() -> Result<Usage, Unreadable> {
+/// The memory of the calling process; a process may always read its own, even after it gave up
+/// its privileges. Takes 0.13 ms for a process of 19 MB, 20 ms for one of 1 GB of small pages.
+pub fn own() -> Result<Usage, UsageError> {
     sum(ROLLUP).or_else(|_| sum(EVERY_MAPPING))
 }
 
-fn sum(path: &'static CStr) -> Result<Usage, Unreadable> {
-    let failed = |error| Unreadable { path, error };
-    let file = File::open(path).map_err(failed)?;
+/// A descriptor of that file of the calling process, to be read by whoever gets it.
+pub fn descriptor() -> Result<OwnedFd, UsageError> {
+    opened(ROLLUP).or_else(|_| opened(EVERY_MAPPING))
+}
+
+/// The memory of the process that opened `descriptor`, as it is now. `ESRCH`: it is gone.
+pub fn of(descriptor: impl AsFd) -> io::Result<Usage> {
     let mut lines = Lines::default();
     let mut usage = Usage::default();
-    while file.fill(&mut lines).map_err(failed)? {
-        lines.drain(|line| usage.add_line(line));
-    }
-    Ok(usage)
-}
-
-/// A file descriptor, closed when dropped. (`std::fs::File` would do, but its `open` allocates for
-/// long paths and it is not said that it never will for short ones.)
-struct File(c_int);
-
-impl File {
-    fn open(path: &CStr) -> io::Result<Self> {
-        // SAFETY: open(2) with a NUL-terminated path.
-        let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Self(fd))
-    }
-
-    /// Adds what comes next; false at the end of the file.
-    fn fill(&self, lines: &mut Lines) -> io::Result<bool> {
-        loop {
-            let free = &mut lines.buffer[lines.used..];
-            // SAFETY: read(2) writes at most as many bytes as the slice has.
-            let got = unsafe { libc::read(self.0, free.as_mut_ptr().cast(), free.len()) };
-            if got >= 0 {
-                lines.used += got as usize;
-                return Ok(got > 0);
+    let mut offset = 0;
+    loop {
+        match pread(&descriptor, &mut lines.buffer[lines.used..], offset) {
+            Ok(0) if offset == 0 => return Err(Errno::SRCH.into()),
+            Ok(0) => return Ok(usage),
+            Ok(got) => {
+                offset += got as u64;
+                lines.used += got;
+                lines.drain(|line| usage.add_line(line));
             }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
-impl Drop for File {
-    fn drop(&mut self) {
-        // SAFETY: close(2) of a descriptor that this value opened.
-        unsafe { libc::close(self.0) };
-    }
+fn sum(path: &'static CStr) -> Result<Usage, UsageError> {
+    of(opened(path)?).map_err(|error| UsageError { path, error })
+}
+
+fn opened(path: &'static CStr) -> Result<OwnedFd, UsageError> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    open(path, flags, Mode::empty()).map_err(|error| UsageError {
+        path,
+        error: error.into(),
+    })
 }
 
 /// What was read and not yet taken: whole lines and the beginning of the next.
@@ -127,6 +115,13 @@ mod tests {
             mappings.shared + mappings.private,
         );
         assert!(a.abs_diff(b) < a / 10, "{rollup:?} {mappings:?}");
+    }
+
+    #[test]
+    fn a_descriptor_is_read_more_than_once() {
+        let descriptor = descriptor().unwrap();
+        assert!(of(&descriptor).unwrap().pss > 0);
+        assert!(of(&descriptor).unwrap().pss > 0);
     }
 
     #[test]

@@ -1,0 +1,234 @@
+//! Where a process that is told to leave does so: never inside of the signal handler.
+//!
+//! A worker leaves where it waits for a request, a mule or a spooler where it waits for work, or at the
+//! next bytecode boundary of its Python code. uWSGI's own handlers then do what they always do, in the
+//! middle of nothing. What a handler is to know stands in statics: C gives it no argument.
+
+use std::{
+    ffi::c_int,
+    sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering::Relaxed},
+};
+
+use crate::{
+    linux::{
+        process,
+        signals::{self, Interrupted, SignalHandler, ENDING, GRACEFUL},
+        time_limit,
+    },
+    plugin::{Plugin, Process, Role},
+    python::{interpreter::Gil, termination},
+};
+
+/// `UWSGI_END_CODE` (uwsgi.h).
+const END_CODE: c_int = 30;
+
+/// The signal that told this process to leave; 0: none.
+static TOLD: AtomicI32 = AtomicI32::new(0);
+/// How this process is told.
+static MEANS: AtomicU8 = AtomicU8::new(HOST);
+/// uWSGI's own handlers do it, where they are called.
+const HOST: u8 = 0;
+/// The process is not ready yet; what comes is looked at when it is.
+const LATER: u8 = 1;
+/// Where uWSGI waits.
+const AT_WAIT: u8 = 2;
+/// There, and at bytecode boundaries.
+const AT_BOUNDARY: u8 = 3;
+/// The main thread waits for events.
+static WAITING: AtomicBool = AtomicBool::new(false);
+/// The main thread waits for a lock of uWSGI's, which no signal interrupts.
+static AT_LOCK: AtomicBool = AtomicBool::new(false);
+/// The threads of this worker were told to end.
+static THREADS_TOLD: AtomicBool = AtomicBool::new(false);
+static GRACE_IS_OVER: AtomicBool = AtomicBool::new(false);
+
+/// The functions that C calls.
+#[derive(Clone, Copy)]
+pub struct Handlers {
+    /// An ending signal came: calls [`told`].
+    pub ending: SignalHandler,
+    /// The grace is over: calls [`grace_over`].
+    pub grace: SignalHandler,
+    /// CPython is at a bytecode boundary: calls [`leave_as_told`].
+    pub boundary: fn(),
+}
+
+// A process begins.
+
+/// The first moment of a worker: its master's handlers are no longer its own, uWSGI's are not set yet.
+pub fn at_birth_of_worker(plugin: &Plugin, handlers: &Handlers) {
+    if plugin.redirected.waits {
+        MEANS.store(LATER, Relaxed);
+        signals::take_over(handlers.ending, Interrupted::Resume);
+    }
+}
+
+/// A worker has uWSGI's own handlers now. Told before, it leaves as soon as it waits.
+pub fn worker_ready(plugin: &Plugin) {
+    if MEANS.swap(HOST, Relaxed) == LATER && plugin.host.has_loop_engine() {
+        // Such an engine waits elsewhere, and has ways of its own to end (plugins/gevent).
+        let signal = TOLD.swap(0, Relaxed);
+        if signal != 0 {
+            signals::raise(signal);
+        }
+    }
+}
+
+/// No plugin took the worker for itself: its loop is next.
+pub fn worker_serves(plugin: &Plugin, handlers: &Handlers) {
+    if plugin.redirected.waits && !plugin.host.has_loop_engine() {
+        MEANS.store(AT_WAIT, Relaxed);
+        signals::take_over(handlers.ending, Interrupted::Resume);
+    }
+}
+
+/// The first moment of a mule or a spooler, which has uWSGI's handlers already.
+pub fn in_mule(plugin: &'static Plugin, gil: &Gil<'_>, handlers: &Handlers) {
+    if !plugin.redirected.waits {
+        return;
+    }
+    let handled = ENDING
+        .into_iter()
+        .filter(|signal| signals::is_handled(*signal));
+    let handled: Vec<c_int> = handled.collect();
+    signals::take_over(handlers.ending, Interrupted::Fail);
+    let installed = termination::install(gil, &plugin.python, &handled, handlers.boundary);
+    if let Err(raised) = &installed {
+        log::warn!("signal.signal: {raised}: this process leaves where uWSGI waits only");
+    }
+    signals::take_over_from_interpreter(handlers.ending);
+    MEANS.store(
+        if installed.is_ok() {
+            AT_BOUNDARY
+        } else {
+            AT_WAIT
+        },
+        Relaxed,
+    );
+}
+
+// A signal comes. All of this is async-signal-safe.
+
+/// An ending signal came.
+pub fn told(signal: c_int, handlers: &Handlers) {
+    let means = MEANS.load(Relaxed);
+    let known = Plugin::get().zip(Process::get());
+    let Some((plugin, process)) = known.filter(|_| means != HOST) else {
+        return signals::as_before(signal);
+    };
+    let before = TOLD.load(Relaxed);
+    if before == 0 || signal != GRACEFUL {
+        // A master that has asked gracefully may lose its patience.
+        TOLD.store(signal, Relaxed);
+    }
+    if means == LATER && plugin.host.lazy_apps() {
+        // In the middle of loading an application, none of whose hooks run in stock uWSGI either.
+        process::exit_now(END_CODE);
+    }
+    if signal != GRACEFUL && (before == 0 || before == GRACEFUL) {
+        let grace = plugin.config.exit_grace;
+        let seconds = if means == LATER { grace.max(1) } else { grace };
+        let started = seconds > 0 && time_limit::grace(seconds, handlers.grace).is_ok();
+        if !started && is_serving(plugin, process) {
+            return past_grace();
+        }
+    }
+    if AT_LOCK.load(Relaxed) && matches!(process.role, Role::Worker(_)) {
+        // It holds nothing and runs no Python: a worker that waits for that lock is idle.
+        act(plugin, process);
+    } else if means == AT_BOUNDARY && !WAITING.load(Relaxed) {
+        signals::to_interpreter(signal);
+    }
+}
+
+/// A worker is inside of a request; what a mule or a spooler does is not known.
+fn is_serving(plugin: &Plugin, process: &Process) -> bool {
+    match process.role {
+        Role::Worker(number) => plugin.host.is_worker_busy(number),
+        _ => !WAITING.load(Relaxed),
+    }
+}
+
+/// The grace is over, and the process is still there.
+pub fn grace_over() {
+    past_grace();
+}
+
+fn past_grace() {
+    GRACE_IS_OVER.store(true, Relaxed);
+    if MEANS.load(Relaxed) == LATER {
+        // What stood there before is its master's.
+        process::exit_now(END_CODE);
+    }
+    signals::as_before(TOLD.load(Relaxed));
+}
+
+/// The process leaves where it is, not where it waits.
+pub fn is_past_grace() -> bool {
+    GRACE_IS_OVER.load(Relaxed)
+}
+
+// A safe point is reached.
+
+/// CPython is at a bytecode boundary, and this process was told to leave.
+pub fn leave_as_told() {
+    let signal = TOLD.load(Relaxed);
+    if signal != 0 {
+        signals::as_before(signal);
+    }
+}
+
+/// The waits of this thread are safe points of its process.
+pub fn is_watched() -> bool {
+    MEANS.load(Relaxed) >= AT_WAIT && process::is_main_thread()
+}
+
+/// uWSGI's own code waits for events: the one place at which nothing is begun. `wait` is called with
+/// the mask under which it is to wait; the ending signals come only while it does.
+pub fn wait<T>(plugin: &Plugin, process: &Process, wait: impl FnOnce(&signals::Mask) -> T) -> T {
+    let mask = signals::hold();
+    leave_if_told(plugin, process, &mask);
+    WAITING.store(true, Relaxed);
+    let answer = wait(&mask);
+    WAITING.store(false, Relaxed);
+    leave_if_told(plugin, process, &mask);
+    mask.restore();
+    answer
+}
+
+fn leave_if_told(plugin: &Plugin, process: &Process, mask: &signals::Mask) {
+    if TOLD.load(Relaxed) != 0 {
+        mask.restore();
+        act(plugin, process);
+        signals::hold();
+    }
+}
+
+/// uWSGI's own code is about to wait for a lock; [`lock_is_had`] follows.
+pub fn wait_for_lock(plugin: &Plugin, process: &Process) {
+    AT_LOCK.store(true, Relaxed);
+    // From here on a signal is acted upon where it comes.
+    if TOLD.load(Relaxed) != 0 {
+        act(plugin, process);
+    }
+}
+
+/// It has it.
+pub fn lock_is_had() {
+    AT_LOCK.store(false, Relaxed);
+}
+
+/// Has uWSGI's own handler do what it does. Returns where the worker is inside of a request after all,
+/// or where its threads end one after the other.
+fn act(plugin: &Plugin, process: &Process) {
+    let signal = TOLD.load(Relaxed);
+    match process.role {
+        Role::Worker(_) if plugin.host.threads() > 1 => {
+            if !THREADS_TOLD.swap(true, Relaxed) {
+                signals::as_before(GRACEFUL);
+            }
+        }
+        Role::Worker(number) if plugin.host.is_worker_busy(number) => {}
+        _ => signals::as_before(signal),
+    }
+}
