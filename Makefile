@@ -25,17 +25,19 @@ test: setup build ## every promise, against real uWSGI
 	cargo test --workspace || { tools/testkit/skipped $(skipped); exit 1; }
 	@tools/testkit/skipped $(skipped)
 
-lint: tools ## formatting, clippy, rustdoc, licenses of what is linked
+lint: ## formatting, clippy, rustdoc, licenses of what is linked
+	@tools/testkit/setup --lint
 	cargo fmt --all --check
 	cargo clippy --all-targets --workspace -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --workspace
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
-	else echo 'skipped cargo deny: not installed (cargo install cargo-deny)'; fi
+	@PATH="$(CURDIR)/.hosts/cargo-deny/bin:$$PATH"; \
+	if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
+	else echo 'skipped cargo deny: none for this machine'; fi
 
 demo: ## a Django application with and without pycow, side by side
 	@tools/testkit/setup --demo
 	cargo build --release --package pycow --package pycow-compare
-	@target/release/pycow-compare --brief --workloads hot --methods freeze,immortal --rounds 1 --requests 4000 --scale 0 --out target/demo
+	@cargo run --quiet --release --package pycow-compare -- --brief --workloads hot --methods freeze,immortal --rounds 1 --requests 4000 --scale 0 --out target/demo
 	@printf 'For your own uwsgi.ini, after the line that loads Python:\n\n    plugin = %s\n\n' $(CURDIR)/target/release/libpycow_plugin.so
 
 # What `make bench` takes: each is an option of the program that does the work.
