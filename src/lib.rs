@@ -19,22 +19,17 @@ use std::{
 };
 
 use guard::guard;
-use leaving::{
-    exit::{AtExit, Exit},
-    safe_points::Handlers,
-};
-use linux::{process, signals::SignalHandler};
-use plugin::Redirected;
+use leaving::exit::AtExit;
+use lifecycle::start;
 use uwsgi::{
     abi::{
         uwsgi_option, uwsgi_plugin, wsgi_request, Options, PluginTable, EMPTY_PLUGIN,
         END_OF_OPTIONS,
     },
-    hooks,
-    host::Host,
-    relocations, rpc,
+    hooks, rpc,
 };
 
+mod calls;
 #[forbid(unsafe_code)]
 mod collector;
 #[forbid(unsafe_code)]
@@ -91,16 +86,6 @@ const CALLBACKS: hooks::Callbacks = hooks::Callbacks {
     atexit: Some(python_atexit),
 };
 
-/// What signals, timers and CPython call.
-const HANDLERS: Handlers = Handlers {
-    // SAFETY: `lifecycle::told` and `grace_over` are async-signal-safe, and so is the guard, unless
-    // something panics.
-    ending: unsafe { SignalHandler::new(ending_signal) },
-    // SAFETY: as above.
-    grace: unsafe { SignalHandler::new(grace_over) },
-    boundary: lifecycle::at_boundary,
-};
-
 const REQUIRED_ARGUMENT: c_int = 1;
 const OPTIONAL_ARGUMENT: c_int = 2;
 
@@ -129,7 +114,7 @@ static OPTIONS: Options<{ config::options::OPTIONS.len() + 1 }> = {
 // While the configuration is read.
 
 unsafe extern "C" fn on_load() {
-    guard((), lifecycle::load);
+    guard((), start::load);
 }
 
 unsafe extern "C" fn set_option(_name: *mut c_char, value: *mut c_char, index: *mut c_void) {
@@ -140,53 +125,37 @@ unsafe extern "C" fn set_option(_name: *mut c_char, value: *mut c_char, index: *
         unsafe { CStr::from_ptr(value) }
     };
     guard((), || {
-        lifecycle::option(index.addr(), &value.to_string_lossy());
+        start::option(index.addr(), &value.to_string_lossy());
     });
 }
 
 // Once it is complete, before Python starts.
 
 unsafe extern "C" fn init() -> c_int {
-    guard((), || lifecycle::init(&CALLBACKS, redirect));
+    guard((), || start::init(&CALLBACKS, calls::redirect));
     0
-}
-
-/// Has uWSGI's own calls of libc come here, as far as it has slots for them.
-fn redirect(host: &Host) -> Redirected {
-    let to = |name: &CStr, function: *const c_void| {
-        // SAFETY: each function below has the signature of the libc function of its name, does what
-        // that does, and lives as long as this plugin, which uWSGI never unloads.
-        let redirected = unsafe { relocations::redirect(host, name, function) };
-        redirected.is_ok()
-    };
-    Redirected {
-        exit: to(c"exit", exit as *const c_void),
-        fork: to(c"fork", fork as *const c_void),
-        waits: to(c"epoll_wait", epoll_wait as *const c_void)
-            && to(c"pthread_mutex_lock", mutex_lock as *const c_void),
-    }
 }
 
 // Python starts and loads applications.
 
 unsafe extern "C" fn python_init() -> c_int {
     let answer = hooks::original_init();
-    guard((), lifecycle::python_up);
+    guard((), start::python_up);
     answer
 }
 
 unsafe extern "C" fn python_mount_app(mountpoint: *mut c_char, app: *mut c_char) -> c_int {
-    guard((), lifecycle::before_mount);
+    guard((), start::before_mount);
     // SAFETY: what uWSGI gave.
     unsafe { hooks::original_mount_app(mountpoint, app) }
 }
 
 unsafe extern "C" fn post_init() {
-    guard((), lifecycle::post_init);
+    guard((), start::post_init);
 }
 
 unsafe extern "C" fn preinit_apps() {
-    guard((), || lifecycle::preinit_apps(&pycow_plugin));
+    guard((), || start::preinit_apps(&pycow_plugin));
 }
 
 // The fork, and both sides of it.
@@ -204,16 +173,6 @@ unsafe extern "C" fn pre_uwsgi_fork() {
     hooks::original_pre_uwsgi_fork();
 }
 
-unsafe extern "C" fn fork() -> libc::pid_t {
-    let is_told = guard(false, lifecycle::fork_begins);
-    // SAFETY: fork(2), in the place of uWSGI's own call of it.
-    let pid = unsafe { libc::fork() };
-    if is_told && pid != 0 {
-        guard((), lifecycle::forked);
-    }
-    pid
-}
-
 unsafe extern "C" fn post_uwsgi_fork(step: c_int) {
     hooks::original_post_uwsgi_fork(step);
     if step == 0 {
@@ -222,7 +181,7 @@ unsafe extern "C" fn post_uwsgi_fork(step: c_int) {
 }
 
 unsafe extern "C" fn python_post_fork() {
-    guard((), || lifecycle::post_fork(&HANDLERS));
+    guard((), || lifecycle::post_fork(&calls::HANDLERS));
     hooks::original_post_fork();
 }
 
@@ -234,7 +193,7 @@ unsafe extern "C" fn python_fixup() {
 }
 
 unsafe extern "C" fn hijack_worker() {
-    guard((), || lifecycle::before_loop(&HANDLERS));
+    guard((), || lifecycle::before_loop(&calls::HANDLERS));
 }
 
 unsafe extern "C" fn python_after_request(request: *mut wsgi_request) {
@@ -263,66 +222,7 @@ unsafe extern "C" fn call(
     })
 }
 
-// A process is told to leave, and comes to where it can.
-
-extern "C" fn ending_signal(signal: c_int) {
-    guard((), || lifecycle::told(signal, &HANDLERS));
-}
-
-extern "C" fn grace_over(_signal: c_int) {
-    guard((), lifecycle::grace_over);
-}
-
-unsafe extern "C" fn epoll_wait(
-    queue: c_int,
-    events: *mut libc::epoll_event,
-    count: c_int,
-    timeout: c_int,
-) -> c_int {
-    // SAFETY: what uWSGI gave to epoll_wait(2).
-    let wait = || unsafe { libc::epoll_wait(queue, events, count, timeout) };
-    if !lifecycle::is_watched() {
-        return wait();
-    }
-    let mut errno = 0;
-    let answer = guard(None, || {
-        Some(lifecycle::at_wait(|mask| {
-            let answer = match mask {
-                // SAFETY: the same, and a mask that outlives the call.
-                Some(mask) => unsafe {
-                    libc::epoll_pwait(queue, events, count, timeout, mask.as_ptr())
-                },
-                None => wait(),
-            };
-            errno = guard::errno();
-            answer
-        }))
-    });
-    guard::set_errno(errno);
-    answer.unwrap_or_else(wait)
-}
-
-unsafe extern "C" fn mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
-    let is_watched = lifecycle::is_watched();
-    if is_watched {
-        guard((), lifecycle::wait_for_lock);
-    }
-    // SAFETY: what uWSGI gave to pthread_mutex_lock(3).
-    let answer = unsafe { libc::pthread_mutex_lock(mutex) };
-    if is_watched {
-        lifecycle::lock_is_had();
-    }
-    answer
-}
-
 // Leaving.
-
-unsafe extern "C" fn exit(status: c_int) -> ! {
-    match guard(Exit::Host(status), || lifecycle::exit_called(status)) {
-        Exit::Now(status) => process::exit_now(status),
-        Exit::Host(status) => process::exit(status),
-    }
-}
 
 unsafe extern "C" fn python_atexit() {
     match guard(AtExit::Host, lifecycle::python_atexit) {

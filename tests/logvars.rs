@@ -6,7 +6,7 @@ use pycow_testkit::{
     Instance, Uwsgi,
 };
 
-const FORMAT: &str = "sizes %(shared) %(sharedM) %(private) %(privateM) %(pss) %(pssM) end";
+const FORMAT: &str = "sizes %(pycow.shared) %(pycow.sharedM) %(pycow.private) %(pycow.privateM) %(pycow.pss) %(pycow.pssM) end";
 
 /// The words between `sizes` and `end` of the so-manieth request.
 fn words(uwsgi: &Instance, times: usize) -> Vec<String> {

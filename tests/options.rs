@@ -20,7 +20,7 @@ fn pycow() -> Uwsgi {
 
 #[test]
 fn every_wrong_value_of_every_option_is_refused_by_one_line() {
-    let wrong: [(&str, &[&str], &str); 8] = [
+    let wrong: [(&str, &[&str], &str); 10] = [
         (
             "pycow-gc",
             &["never", "FREEZE", ""],
@@ -34,6 +34,12 @@ fn every_wrong_value_of_every_option_is_refused_by_one_line() {
         ("pycow-gc-guard", &["maybe", "2"], "true or false"),
         ("pycow-ksm", &["perhaps"], "true or false"),
         ("pycow-exit", &["slow", "fast,full"], "fast or full"),
+        ("pycow-fork", &["Host", "os"], "cpython or host"),
+        (
+            "pycow-exit-grace",
+            &["-1", "1.5", "5s", "86401"],
+            "a whole number of seconds",
+        ),
         (
             "pycow-exit-timeout",
             &["-1", "1.5", "30s", "86401"],
@@ -59,7 +65,7 @@ fn every_wrong_value_of_every_option_is_refused_by_one_line() {
             let lines: Vec<&str> = finished
                 .log
                 .lines()
-                .filter(|line| line.contains("[pycow]"))
+                .filter(|line| line.contains("[pycow] ERROR") || line.contains("[pycow] WARNING"))
                 .collect();
             assert_eq!(lines.len(), 1, "{lines:?}");
             let said =

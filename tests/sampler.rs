@@ -1,4 +1,4 @@
-//! The sampler: a thread that costs its stack, goes where its process goes, and leaves nothing stale.
+//! Samples: taken by the master without a thread, true of every process, and never stale.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -13,21 +13,6 @@ fn pids(report: &Value, role: &str) -> Vec<i32> {
     of_role
         .map(|it| it["pid"].as_i64().unwrap() as i32)
         .collect()
-}
-
-/// Threads of a process that have every signal blocked that can be.
-fn deaf_threads(pid: i32) -> usize {
-    let bit = |signal: u32| 1u64 << (signal - 1);
-    let never = bit(9) | bit(19) | bit(32) | bit(33);
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-    let deaf = |status: String| {
-        let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
-        u64::from_str_radix(line.unwrap().trim(), 16).unwrap() | never == u64::MAX
-    };
-    tasks
-        .filter_map(|task| fs::read_to_string(task.path().join("status")).ok())
-        .filter(|status| deaf(status.clone()))
-        .count()
 }
 
 fn threads(pid: i32) -> usize {
@@ -57,9 +42,6 @@ fn every_process_has_a_slot_at_once() {
         let inherited = it["inherited"].as_u64();
         assert_eq!(inherited > Some(30_000_000), it["role"] != "master", "{it}");
     }
-    for pid in proc::children(uwsgi.pid()).into_iter().chain([uwsgi.pid()]) {
-        assert_eq!(deaf_threads(pid), 1, "{pid}");
-    }
 }
 
 /// The rollup that the kernel gives, after /touch, is in the slot a period later.
@@ -83,33 +65,6 @@ fn samples_follow_the_process() {
     until("request", || {
         (process(&uwsgi, "worker", 1)?["requests"].as_u64()? > 1).then_some(())
     });
-}
-
-#[test]
-fn the_thread_costs_its_stack() {
-    let sizes = [0, 1].map(|period| {
-        let uwsgi = reporting(period).start();
-        if period > 0 {
-            // Sampled by the thread, not by the fork.
-            let sampled = |age: f64| (age < 0.5).then_some(());
-            let age = || process(&uwsgi, "worker", 1)?["age"].as_f64();
-            until("old sample", || (age()? > 0.6).then_some(()));
-            until("sample", || sampled(age()?));
-        }
-        let worker = uwsgi.workers()[0];
-        (
-            proc::vsz(worker),
-            threads(worker),
-            proc::vsz(uwsgi.pid()),
-            threads(uwsgi.pid()),
-        )
-    });
-    let [(worker, few, master, alone), (sampled, more, keeper, two)] = sizes;
-    assert_eq!((few + 1, alone + 1), (more, two));
-    let limit = 256 * 1024;
-    // A worker also has a copy of the master's stack.
-    assert!(sampled.abs_diff(worker) < 2 * limit, "{worker} {sampled}");
-    assert!(keeper.abs_diff(master) < limit, "{master} {keeper}");
 }
 
 #[test]
@@ -163,7 +118,7 @@ fn without_proc_it_is_quiet() {
     let line = "exec unshare --mount sh -c 'mount -t tmpfs none /proc && exec \"$@\"' sh \"$@\"";
     let uwsgi = reporting(1)
         .set("processes", 2)
-        .set("log-format", "size %(shared) end");
+        .set("log-format", "size %(pycow.shared) end");
     let file = uwsgi.dir().join("pycow.prom");
     let uwsgi = uwsgi
         .set("pycow-textfile", file.display())

@@ -73,7 +73,8 @@ pub fn before_fork(plugin: &Plugin) {
     let Some(sharing) = in_use(plugin) else {
         return;
     };
-    if let Err(error) = usage::own() {
+    let own = usage::own();
+    if let Err(error) = &own {
         log::warn!("shared memory cannot be measured here: {error}");
     }
     if !plugin.host.has_master() {
@@ -83,14 +84,9 @@ pub fn before_fork(plugin: &Plugin) {
         Ok(channel) => set(&sharing.channel, Some(channel)),
         Err(error) => log::warn!("pycow-sample: workers are sampled after requests only: {error}"),
     }
-    if let Some(slot) = sharing.slots.slot(Role::Master) {
+    if let (Some(slot), Ok(usage)) = (sharing.slots.slot(Role::Master), own) {
         let _ = sharing.own.set((process::pid(), slot));
-        slot.begin(
-            process::pid(),
-            0,
-            &usage::own().unwrap_or_default(),
-            clock::now(),
-        );
+        slot.begin(process::pid(), 0, &usage, clock::now());
     }
     set(&sharing.sampler, Some(Sampler::of_all(period(plugin))));
 }
@@ -114,7 +110,10 @@ pub fn in_child(plugin: &Plugin, process: &Process) {
     let Some(slot) = sharing.slots.slot(process.role) else {
         return;
     };
-    let birth = process.birth.unwrap_or_default();
+    // Where /proc is missing there is nothing to tell.
+    let Some(birth) = process.birth else {
+        return;
+    };
     slot.begin(process.pid, birth.shared, &birth, clock::now());
     if process.has_master && sampler::hand_over(channel.as_ref(), process.role, process.pid) {
         return;

@@ -10,11 +10,12 @@ use std::{
 
 /// The path cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {error}", path.display())]
+#[error("{}: {reason}", path.display())]
 pub struct TextFileError {
     /// The path.
     pub path: PathBuf,
-    error: io::Error,
+    /// What the kernel said.
+    pub reason: io::Error,
 }
 
 /// Where the text goes.
@@ -45,9 +46,9 @@ impl TextFile {
         } else {
             self.draft().map(drop)
         };
-        checked.map_err(|error| TextFileError {
+        checked.map_err(|reason| TextFileError {
             path: self.path.clone(),
-            error,
+            reason,
         })
     }
 

@@ -139,9 +139,9 @@ impl Host {
         !data.is_null() && !unsafe { *data }.is_null()
     }
 
-    /// This uWSGI was started by one that reloads itself (core/uwsgi.c, `uwsgi_setup`).
+    /// This uWSGI was started by one that reloads itself: it counts how often (core/init.c).
     pub fn is_reload() -> bool {
-        std::env::var_os("UWSGI_RELOADS").is_some()
+        std::env::var("UWSGI_RELOADS").is_ok_and(|count| count != "0")
     }
 
     /// All applications live in one interpreter.

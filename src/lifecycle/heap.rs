@@ -1,0 +1,77 @@
+//! What becomes of the heap that applications loaded.
+
+use std::{fmt, sync::atomic::Ordering::Relaxed, time::Instant};
+
+use crate::{
+    collector,
+    config::{ExitPolicy, GcPolicy},
+    immortal,
+    linux::usage,
+    plugin::Plugin,
+    python::{files, interpreter::Gil, interpreters},
+};
+
+/// Every object there is leaves the collector's sight, in every interpreter; under `immortal` those
+/// of the main one first become what the policy says.
+pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
+    let always = is_torn_down_immortal(plugin);
+    interpreters::each(gil, |gil, _| files::remember(gil, always));
+    if !plugin.config.gc.freezes() {
+        return;
+    }
+    let start = Instant::now();
+    if plugin.config.gc == GcPolicy::Immortal {
+        immortalize(plugin, gil);
+    }
+    if let Some(own) = plugin.default_thresholds.get() {
+        log_if_err(
+            "gc.get_threshold",
+            collector::loaded(&plugin.config, own, gil),
+        );
+    }
+    let frozen = collector::freeze_heap(gil);
+    plugin.frozen.store(frozen.objects, Relaxed);
+    let only = frozen.interpreters > 1 && plugin.config.gc == GcPolicy::Immortal;
+    let which = if only {
+        " (only the first is immortal)"
+    } else {
+        ""
+    };
+    let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
+    log::info!("{frozen}{which} {when} in {milliseconds:.1} ms");
+}
+
+/// Immortal objects do not end in uWSGI's own teardown, and so save nothing there by themselves.
+pub fn is_torn_down_immortal(plugin: &Plugin) -> bool {
+    plugin.config.exit == ExitPolicy::Full && plugin.config.gc == GcPolicy::Immortal
+}
+
+fn immortalize(plugin: &Plugin, gil: &Gil<'_>) {
+    let start = Instant::now();
+    match immortal::make(gil, &plugin.python) {
+        Ok(outcome) => {
+            plugin.immortal.store(outcome.immortal, Relaxed);
+            let megabytes = usage::own().map_or(0, |usage| (usage.shared + usage.private) >> 20);
+            let seconds = start.elapsed().as_secs_f64();
+            log::info!("{outcome}; {seconds:.3} s for a process of {megabytes} MB");
+        }
+        Err(reason) => log::warn!("pycow-gc = immortal: {reason}: going on with freeze"),
+    }
+}
+
+/// Applications are loaded: collections begin, where the policy wants them.
+pub fn collect_again(plugin: &Plugin, gil: &Gil<'_>) {
+    if let Some(own) = plugin.default_thresholds.get() {
+        log_if_err(
+            "gc.set_threshold",
+            collector::enable_in_worker(&plugin.config, own, gil),
+        );
+    }
+}
+
+/// What went wrong is worth a line, and stops nothing.
+fn log_if_err<T, E: fmt::Display>(what: impl fmt::Display, outcome: Result<T, E>) {
+    if let Err(error) = outcome {
+        log::error!("{what}: {error}");
+    }
+}

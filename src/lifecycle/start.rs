@@ -1,0 +1,187 @@
+//! From the plugin's load to the last application's.
+
+use std::{
+    fmt,
+    sync::{atomic::AtomicU64, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use super::heap;
+use crate::{
+    collector,
+    config::{self, Config, ExitPolicy, ForkPolicy},
+    linux::{loaded, process, time_limit},
+    plugin::{Plugin, Redirected},
+    python::{exit::print_stacks_on, files, interpreter::Python},
+    sharing,
+    symbols::Symbols,
+    uwsgi::{
+        abi::PluginTable,
+        hooks::{self, Callbacks},
+        host::Host,
+        log as uwsgi_log,
+    },
+};
+
+/// What `init` needs of `load`, with nothing but uWSGI's own order between them.
+static LOADED: Mutex<Option<(Host, Config)>> = Mutex::new(None);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The functions of the door that uWSGI's own code is to call instead of libc's.
+pub type Redirect = fn(&Host) -> Redirected;
+
+// While the configuration is read.
+
+/// pycow was loaded: is this a uWSGI that it knows?
+pub fn load() {
+    let symbols = loaded::defining(c"uwsgi_plugin_get").unwrap_or(Symbols::NONE);
+    uwsgi_log::install(symbols);
+    match Host::open(symbols) {
+        Ok(host) => *lock(&LOADED) = Some((host, Config::default())),
+        Err(reason) => off(&reason),
+    }
+}
+
+/// An option was given. A wrong value ends a first start, as uWSGI's own options do.
+pub fn option(index: usize, value: &str) {
+    let (mut loaded, option) = (lock(&LOADED), config::options::OPTIONS.get(index));
+    if let (Some((_, config)), Some(option)) = (loaded.as_mut(), option) {
+        if let Err(error) = option.apply(config, value) {
+            refuse(&error);
+        }
+    }
+}
+
+/// A running fleet is never taken down: what a reload finds wrong is a warning.
+fn refuse(error: &dyn fmt::Display) {
+    if Host::is_reload() {
+        log::warn!("{error}: ignored");
+    } else {
+        log::error!("{error}");
+        process::exit(1);
+    }
+}
+
+// Once it is complete, before Python starts.
+
+/// Stand before the Python plugin's callbacks, and in uWSGI's own calls of libc.
+pub fn init(callbacks: &Callbacks, redirect: Redirect) {
+    let Some((host, config)) = lock(&LOADED).take() else {
+        return;
+    };
+    let Some(python_plugin) = host.python_plugin() else {
+        return off(&"no python plugin is loaded");
+    };
+    let linked = loaded::containing(python_plugin.address()).unwrap_or(Symbols::NONE);
+    let python = match Python::find(linked.or_global()) {
+        Ok(python) => python,
+        Err(reason) => return off(&reason),
+    };
+    let redirected = redirect(&host);
+    if redirected.fork && config.fork == ForkPolicy::Cpython {
+        // Both do, in places of their own, a part of what pycow does around every fork.
+        python_plugin.switch_off(c"py-call-uwsgi-fork-hooks");
+        python_plugin.switch_off(c"py-call-osafterfork");
+    }
+    let plugin = Plugin {
+        uwsgi_version: host.version(),
+        host,
+        config,
+        python,
+        redirected,
+        default_thresholds: OnceLock::new(),
+        frozen: AtomicU64::new(0),
+        immortal: AtomicU64::new(0),
+    };
+    if plugin.set().is_some() {
+        hooks::install(python_plugin, callbacks);
+    }
+}
+
+fn off(reason: &dyn fmt::Display) {
+    log::error!("{reason}: pycow is off, uWSGI goes on without it");
+}
+
+// Python starts and loads applications.
+
+/// The interpreter is up, no application is loaded yet.
+pub fn python_up() {
+    let Some(plugin) = Plugin::get() else { return };
+    plugin.python.with_gil(|gil| {
+        match collector::start(&plugin.config, &plugin.python, gil) {
+            Ok(own) => drop(plugin.default_thresholds.set(own)),
+            Err(raised) => log::error!("the collector: {raised}"),
+        }
+        if plugin.config.exit == ExitPolicy::Fast && plugin.config.exit_timeout > 0 {
+            match print_stacks_on(gil, time_limit::stacks_signal()) {
+                Ok(()) => time_limit::keep_stacks(),
+                Err(raised) => log::warn!("no stacks at pycow-exit-timeout: {raised}"),
+            }
+        }
+        if heap::is_torn_down_immortal(plugin) {
+            files::save_at_exit(gil);
+        } else {
+            files::prepare(gil);
+        }
+    });
+    announce(plugin);
+}
+
+/// An application of `mount = ..` is about to be loaded, maybe into a new interpreter.
+pub fn before_mount() {
+    let Some(plugin) = Plugin::get() else { return };
+    if !plugin.host.single_interpreter() {
+        plugin.python.with_gil(|gil| {
+            collector::watch_new_interpreters(&plugin.config, &plugin.python, gil);
+        });
+    }
+}
+
+/// Every plugin is up.
+pub fn post_init() {
+    let Some(plugin) = Plugin::get() else { return };
+    if let Err(error) = sharing::prepare(plugin) {
+        let refused = config::options::textfile_error(&error.path);
+        refuse(&format_args!("{refused}: {}", error.reason));
+    }
+}
+
+/// uWSGI takes RPC functions now.
+pub fn preinit_apps(table: &'static PluginTable) {
+    if let Some(plugin) = Plugin::get() {
+        sharing::publish::offer(plugin, table);
+    }
+}
+
+fn announce(plugin: &Plugin) {
+    let config = &plugin.config;
+    let gc = match config.gc {
+        policy if policy.freezes() => match collector::known_thresholds() {
+            Some(thresholds) => format!("gc {policy} (thresholds {thresholds} in workers)"),
+            None => format!("gc {policy}"),
+        },
+        policy => format!("gc {policy}"),
+    };
+    let guard = if config.guarded() { ", guarded" } else { "" };
+    let limit = match (config.exit, config.exit_timeout) {
+        (ExitPolicy::Full, _) => String::new(),
+        (ExitPolicy::Fast, 0) => " (hooks without a time limit)".into(),
+        (ExitPolicy::Fast, seconds) => format!(" (hooks within {seconds} s)"),
+    };
+    log::info!(
+        "{} on uWSGI {} and CPython {}: {gc}{guard}, exit {}{limit}{}",
+        env!("CARGO_PKG_VERSION"),
+        plugin.uwsgi_version,
+        plugin.python.version(),
+        config.exit,
+        plugin.redirected.missing(),
+    );
+    if let Some(option) = config.without_effect() {
+        log::warn!("{option} has no effect with pycow-gc = {}", config.gc);
+    }
+    if config.idle_textfile() {
+        log::warn!("pycow-textfile has no effect with pycow-sample = 0");
+    }
+}
