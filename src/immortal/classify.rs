@@ -2,12 +2,13 @@
 
 use std::ffi::{c_void, CStr};
 
-use pyo3_ffi::{traverseproc, PyObject};
-
-use crate::python::heap::{Heap, BYTES, CLASSES, DICTS, STRINGS, TUPLES};
 use crate::{
-    linux::mmap_vec::MmapVec,
-    python::{interpreter::Gil, reference::PyErr},
+    linux::mmap_vec::{MmapVec, OutOfMemory},
+    python::{
+        heap::{Class, Heap, Ref, Slot, Traverse},
+        interpreter::Gil,
+        reference::PyRef,
+    },
 };
 
 /// Why an object stays mortal.
@@ -26,27 +27,27 @@ pub enum Reason {
 
 /// How an object of a class is treated.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub enum Treatment<'gil> {
     /// It refers to nothing.
     Leaf,
-    /// So does it, and it keeps a hash that it computes when asked: str and bytes.
-    Hashed,
+    /// A str: so does it, and it keeps a hash that it computes when asked.
+    Text,
     /// Keys and values, and `tp_traverse` for what a subclass adds.
-    Dict(traverseproc),
+    Dict(Traverse<'gil>),
     /// A tuple: like a dict it may be unknown to the collector, and is walked when it is met.
-    Tuple(traverseproc),
+    Tuple(Traverse<'gil>),
     /// A class.
-    Class(traverseproc),
+    Class(Traverse<'gil>),
     /// A code object: what it refers to is had through its attributes.
     Code,
     /// A weak reference.
-    Weak(Option<traverseproc>),
+    Weak(Option<Traverse<'gil>>),
     /// An instance of a class written in Python.
-    Instance(traverseproc),
+    Instance(Traverse<'gil>),
     /// Any other object that refers to others; the collector knows it.
-    Other(traverseproc),
+    Other(Traverse<'gil>),
     /// It stays mortal.
-    Mortal(Reason, Option<traverseproc>),
+    Mortal(Reason, Option<Traverse<'gil>>),
 }
 
 /// Classes without a finalizer whose objects give something back to the system when they go. Only
@@ -61,108 +62,97 @@ const RESOURCES: [(&CStr, &CStr); 6] = [
 ];
 const LOCKS: [(&CStr, &CStr); 2] = [(c"_thread", c"LockType"), (c"_thread", c"RLock")];
 
-const SLOTS: usize = 4096;
+const PLACES: usize = 4096;
 
-/// The kinds of classes.
-pub struct Kinds<'h> {
-    heap: &'h Heap,
-    /// The `tp_traverse` of classes written in Python.
-    instances: *mut c_void,
-    /// The classes of weak references.
-    weak: [*mut PyObject; 3],
-    /// The class of code objects.
-    code: *mut PyObject,
-    listed: MmapVec<(*mut PyObject, Reason)>,
-    /// Two classes that want the same place push each other out.
-    remembered: MmapVec<(*mut PyObject, Kind)>,
-}
+/// The classes that are told by name, held as long as objects are classified.
+pub struct Named<'gil>(Vec<(PyRef<'gil>, Reason)>);
 
-impl<'h> Kinds<'h> {
-    /// `instances`: the `tp_traverse` of classes written in Python.
-    pub fn new(gil: &Gil<'_>, heap: &'h Heap, instances: *mut c_void) -> Result<Self, PyErr> {
-        let mut listed = MmapVec::new();
-        for (list, reason) in [
+impl<'gil> Named<'gil> {
+    /// Looks them up.
+    pub fn find(gil: &Gil<'gil>) -> Self {
+        let all = [
             (&RESOURCES[..], Reason::Finalizer),
             (&LOCKS[..], Reason::Lock),
-        ] {
-            for (module, name) in list {
-                let class = gil
-                    .imported(module)
-                    .and_then(|module| module.attribute(name).ok());
-                // These classes live as long as their modules, and so beyond the walk.
-                listed.extend(class.map(|class| (class.as_ptr(), reason)));
-            }
-        }
-        let weak = gil.import(c"weakref")?;
-        let weak = |name| Ok::<_, PyErr>(weak.attribute(name)?.as_ptr());
-        let mut remembered = MmapVec::new();
-        remembered.extend((0..SLOTS).map(|_| (std::ptr::null_mut(), Kind::Leaf)));
+        ];
+        let all = all
+            .into_iter()
+            .flat_map(|(list, reason)| list.iter().map(move |named| (named, reason)));
+        let found = all.filter_map(|((module, name), reason)| {
+            let class = gil.imported(module)?.attribute(name).ok()?;
+            Some((class, reason))
+        });
+        Self(found.collect())
+    }
+}
+
+/// Tells the treatment of objects.
+pub struct Classifier<'a, 'gil> {
+    heap: &'a Heap<'gil>,
+    /// The `tp_traverse` of classes written in Python.
+    instances: *mut c_void,
+    named: &'a Named<'gil>,
+    /// Two classes that want the same place push each other out.
+    remembered: MmapVec<Option<(Class<'gil>, Treatment<'gil>)>>,
+}
+
+impl<'a, 'gil> Classifier<'a, 'gil> {
+    /// `instances`: the `tp_traverse` of classes written in Python.
+    pub fn new(
+        heap: &'a Heap<'gil>,
+        named: &'a Named<'gil>,
+        instances: *mut c_void,
+    ) -> Result<Self, OutOfMemory> {
         Ok(Self {
             heap,
             instances,
-            weak: [
-                weak(c"ReferenceType")?,
-                weak(c"ProxyType")?,
-                weak(c"CallableProxyType")?,
-            ],
-            code: gil.import(c"types")?.attribute(c"CodeType")?.as_ptr(),
-            listed,
-            remembered,
+            named,
+            remembered: MmapVec::filled(None, PLACES)?,
         })
     }
 
-    /// The kind of an object.
-    ///
-    /// # Safety
-    /// A live object; the GIL is held.
-    pub unsafe fn of(&mut self, object: *mut PyObject) -> Kind {
-        // SAFETY: the caller's promise.
-        let class = unsafe { self.heap.class_of(object) };
-        let place = (class.addr() >> 4) % SLOTS;
-        let (remembered, kind) = self.remembered.as_slice()[place];
-        if remembered == class {
-            return kind;
+    /// The treatment of an object.
+    pub fn of(&mut self, object: Ref<'gil>) -> Treatment<'gil> {
+        let class = self.heap.class_of(object);
+        let place = (class.as_object().address() >> 4) % PLACES;
+        match self.remembered.as_slice()[place] {
+            Some((remembered, treatment)) if remembered == class => treatment,
+            _ => {
+                let treatment = self.decide(class);
+                self.remembered.as_mut_slice()[place] = Some((class, treatment));
+                treatment
+            }
         }
-        // SAFETY: the class of a live object is alive.
-        let kind = unsafe { self.decide(class) };
-        self.remembered.as_mut_slice()[place] = (class, kind);
-        kind
     }
 
-    /// # Safety
-    /// A live class; the GIL is held.
-    unsafe fn decide(&self, class: *mut PyObject) -> Kind {
-        // SAFETY: the caller's promise, for all of these.
-        let (traverse, slot, flags, finalizer) = unsafe {
-            (
-                self.heap.traverse(class),
-                self.heap.traverse_slot(class),
-                self.heap.flags(class),
-                self.heap.has_finalizer(class),
-            )
+    fn decide(&self, class: Class<'gil>) -> Treatment<'gil> {
+        let heap = self.heap;
+        let (traverse, flags) = (heap.traverse_of(class), heap.flags(class));
+        if flags.classes() {
+            return traverse.map_or(Treatment::Leaf, Treatment::Class);
+        }
+        let is = |(named, _): &&(PyRef<'_>, Reason)| {
+            let named = heap.as_class(named.borrow());
+            named.is_some_and(|named| heap.derives(class, named))
         };
-        // SAFETY: as above; the listed classes are alive.
-        let is = |other: *mut PyObject| unsafe { self.heap.derives(class, other) };
-        if flags & CLASSES != 0 {
-            return traverse.map_or(Kind::Leaf, Kind::Class);
+        if let Some((_, reason)) = self.named.0.iter().find(is) {
+            return Treatment::Mortal(*reason, traverse);
         }
-        if let Some((_, reason)) = self.listed.as_slice().iter().find(|(class, _)| is(*class)) {
-            return Kind::Mortal(*reason, traverse);
+        if heap.has_finalizer(class) {
+            return Treatment::Mortal(Reason::Finalizer, traverse);
         }
-        if finalizer {
-            return Kind::Mortal(Reason::Finalizer, traverse);
-        }
-        if self.weak.into_iter().any(is) {
-            return Kind::Weak(traverse);
+        if heap.is_weak(class) {
+            return Treatment::Weak(traverse);
         }
         match traverse {
-            None if flags & (STRINGS | BYTES) != 0 => Kind::Hashed,
-            None if class == self.code => Kind::Code,
-            None => Kind::Leaf,
-            Some(traverse) if flags & DICTS != 0 => Kind::Dict(traverse),
-            Some(traverse) if flags & TUPLES != 0 => Kind::Tuple(traverse),
-            Some(traverse) if slot == self.instances => Kind::Instance(traverse),
-            Some(traverse) => Kind::Other(traverse),
+            None if heap.is_text(class) => Treatment::Text,
+            None if heap.is_code(class) => Treatment::Code,
+            None => Treatment::Leaf,
+            Some(traverse) if flags.dicts() => Treatment::Dict(traverse),
+            Some(traverse) if flags.tuples() => Treatment::Tuple(traverse),
+            Some(traverse) if heap.slot(class, Slot::Traverse) == self.instances => {
+                Treatment::Instance(traverse)
+            }
+            Some(traverse) => Treatment::Other(traverse),
         }
     }
 }

@@ -5,19 +5,21 @@
 //! program, and for those that only C code holds: C code may rely on their count (`PyTuple_SetItem`
 //! refuses a tuple that is shared, and uWSGI keeps one for each core).
 //!
-//! [`layout`] knows how a count is marked, and proves it; [`heap`] is the interface to objects;
-//! [`kinds`] says what is to be done with an object of a type; [`survey`] finds what must stay
-//! mortal; [`walk`] marks the rest.
+//! [`layout`] proves that counts are marked as [`RefcountLayout`] says; [`classify`] says what is to be
+//! done with an object of a class; [`prescan`] finds what must stay mortal; [`mark`] marks the rest.
 
 use std::fmt;
 
-use crate::python::{
-    api::Missing,
-    gc::Collector,
-    heap::Heap,
-    interpreter::{Gil, Python},
-    refcount::RefcountLayout,
-    reference::PyErr,
+use crate::{
+    linux::mmap_vec::OutOfMemory,
+    python::{
+        api::Missing,
+        gc::Collector,
+        heap::{Heap, NoHeap, Panicked},
+        interpreter::{Gil, Python},
+        refcount::RefcountLayout,
+        reference::PyErr,
+    },
 };
 
 mod classify;
@@ -25,9 +27,34 @@ mod layout;
 mod mark;
 mod prescan;
 
+use classify::{Classifier, Named};
 pub use mark::Outcome;
 
-/// Why the heap cannot be made immortal on this interpreter. Nothing was changed.
+/// What ends a walk before its time.
+#[derive(Clone, Copy, Debug)]
+enum Stopped {
+    /// No memory for its notes.
+    Memory,
+    /// A defect of pycow's, which the log tells.
+    Panicked,
+    /// Nothing is wrong: it knows what it wanted to know.
+    Enough,
+}
+
+impl From<OutOfMemory> for Stopped {
+    fn from(_: OutOfMemory) -> Self {
+        Self::Memory
+    }
+}
+
+impl From<Panicked> for Stopped {
+    fn from(_: Panicked) -> Self {
+        Self::Panicked
+    }
+}
+
+/// Why the heap cannot be made immortal on this interpreter. What was marked by then stays so, which
+/// does no harm: what must stay mortal was found before.
 #[derive(Debug)]
 pub enum Unable {
     /// CPython's version has no layout in the table.
@@ -40,6 +67,10 @@ pub enum Unable {
     Proof(&'static str),
     /// Python raised while the proof ran.
     PyErr(PyErr),
+    /// There is no memory for the notes of the walk.
+    Memory,
+    /// A defect of pycow's, which the log tells.
+    Panicked,
 }
 
 impl fmt::Display for Unable {
@@ -55,6 +86,8 @@ impl fmt::Display for Unable {
             Self::Missing(missing) => missing.fmt(f),
             Self::Proof(what) => write!(f, "the proof failed: {what}"),
             Self::PyErr(raised) => write!(f, "the proof failed: {raised}"),
+            Self::Memory => f.write_str("out of memory"),
+            Self::Panicked => f.write_str("the walk over the heap failed"),
         }
     }
 }
@@ -62,6 +95,30 @@ impl fmt::Display for Unable {
 impl From<PyErr> for Unable {
     fn from(raised: PyErr) -> Self {
         Self::PyErr(raised)
+    }
+}
+
+impl From<NoHeap> for Unable {
+    fn from(reason: NoHeap) -> Self {
+        match reason {
+            NoHeap::Missing(missing) => Self::Missing(missing),
+            NoHeap::PyErr(raised) => Self::PyErr(raised),
+        }
+    }
+}
+
+impl From<Stopped> for Unable {
+    fn from(reason: Stopped) -> Self {
+        match reason {
+            Stopped::Memory => Self::Memory,
+            Stopped::Panicked | Stopped::Enough => Self::Panicked,
+        }
+    }
+}
+
+impl From<OutOfMemory> for Unable {
+    fn from(_: OutOfMemory) -> Self {
+        Self::Memory
     }
 }
 
@@ -76,12 +133,15 @@ pub fn make(gil: &Gil<'_>, python: &Python) -> Result<Outcome, Unable> {
     if gil.sys(c"gettotalrefcount").is_some() || gil.sys(c"getobjects").is_some() {
         return Err(Unable::Build("a debug build"));
     }
-    let heap = Heap::find(python, layout).map_err(Unable::Missing)?;
+    // SAFETY: the walks below free nothing and run no Python code, and they use what they were given
+    // before they return; the GIL is held throughout.
+    let heap = unsafe { Heap::hold(gil, python, layout) }?;
     let instances = layout::prove(gil, &heap)?;
     // What the application froze by itself is to be seen, too.
     Collector::current(gil)?.unfreeze()?;
 
-    let mut kinds = classify::Kinds::new(gil, &heap, instances)?;
-    let spared = prescan::spared(&heap, &mut kinds);
-    Ok(mark::mark(gil, &heap, &mut kinds, spared))
+    let named = Named::find(gil);
+    let mut classifier = Classifier::new(&heap, &named, instances)?;
+    let kept = prescan::prescan(&heap, &mut classifier)?;
+    Ok(mark::mark(gil, &heap, &mut classifier, kept)?)
 }

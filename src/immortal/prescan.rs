@@ -1,18 +1,17 @@
 //! Before anything is marked: which objects must stay mortal though their class would not say so.
 
-use std::ffi::{c_int, c_void};
-
-use pyo3_ffi::{traverseproc, PyObject};
-
-use super::classify::{Kind, Kinds, Reason};
+use super::{
+    classify::{Classifier, Reason, Treatment},
+    Stopped,
+};
 use crate::{
-    linux::mmap_vec::MmapVec,
-    python::heap::{Heap, CLASSES},
+    linux::mmap_vec::{MmapVec, OutOfMemory},
+    python::heap::{Heap, Ref, Traverse},
 };
 
 /// Objects that are to be left alone, by address.
-pub struct Spared {
-    objects: MmapVec<(*mut PyObject, Reason)>,
+pub struct KeptMortal<'gil> {
+    objects: MmapVec<(Ref<'gil>, Reason)>,
     /// A bit for a hash of every address: most questions end here.
     filter: MmapVec<u64>,
     /// How many objects the collector knows, and how many of them are immortal already.
@@ -22,28 +21,26 @@ pub struct Spared {
 
 const FILTER_BITS: usize = 1 << 19;
 
-impl Spared {
-    fn new() -> Self {
-        let mut filter = MmapVec::new();
-        filter.extend((0..FILTER_BITS / 64).map(|_| 0));
-        Self {
+impl<'gil> KeptMortal<'gil> {
+    fn new() -> Result<Self, OutOfMemory> {
+        Ok(Self {
             objects: MmapVec::new(),
-            filter,
+            filter: MmapVec::filled(0, FILTER_BITS / 64)?,
             tracked: 0,
             born_immortal: 0,
-        }
+        })
     }
 
-    fn bit(object: *mut PyObject) -> (usize, u64) {
+    fn bit(object: Ref<'_>) -> (usize, u64) {
         // Objects are aligned to 16 bytes; Knuth's multiplier spreads neighbours.
-        let hash = (object.addr() >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - 19);
+        let hash = (object.address() >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - 19);
         (hash / 64, 1 << (hash % 64))
     }
 
-    fn add(&mut self, object: *mut PyObject, reason: Reason) {
+    fn add(&mut self, object: Ref<'gil>, reason: Reason) -> Result<(), OutOfMemory> {
         let (word, bit) = Self::bit(object);
         self.filter.as_mut_slice()[word] |= bit;
-        self.objects.push((object, reason));
+        self.objects.push((object, reason))
     }
 
     fn sort(&mut self) {
@@ -51,22 +48,22 @@ impl Spared {
     }
 
     /// Why the object is to be left alone, if it is.
-    pub fn why(&self, object: *mut PyObject) -> Option<Reason> {
+    pub fn why(&self, object: Ref<'_>) -> Option<Reason> {
         let (word, bit) = Self::bit(object);
         if self.filter.as_slice()[word] & bit == 0 {
             return None;
         }
         let objects = self.objects.as_slice();
-        let place = objects.partition_point(|(spared, _)| *spared < object);
+        let place = objects.partition_point(|(kept, _)| kept.address() < object.address());
         let (found, reason) = objects.get(place)?;
-        (*found == object).then_some(*reason)
+        (found.address() == object.address()).then_some(*reason)
     }
 }
 
-struct Survey<'a, 'h> {
-    heap: &'h Heap,
-    kinds: &'a mut Kinds<'h>,
-    spared: Spared,
+struct Prescan<'a, 'c, 'gil> {
+    heap: &'a Heap<'gil>,
+    classifier: &'c mut Classifier<'a, 'gil>,
+    kept: KeptMortal<'gil>,
     /// The object that is looked at refers to one with a finalizer.
     owns: bool,
     /// It is the `__dict__` of an instance, or a dict in one of its attributes.
@@ -74,92 +71,86 @@ struct Survey<'a, 'h> {
 }
 
 /// Looks at every tracked object once; writes to none.
-pub fn spared<'h>(heap: &'h Heap, kinds: &mut Kinds<'h>) -> Spared {
-    let mut survey = Survey {
+pub fn prescan<'a, 'gil>(
+    heap: &'a Heap<'gil>,
+    classifier: &mut Classifier<'a, 'gil>,
+) -> Result<KeptMortal<'gil>, Stopped> {
+    let mut prescan = Prescan {
         heap,
-        kinds,
-        spared: Spared::new(),
+        classifier,
+        kept: KeptMortal::new()?,
         owns: false,
         in_dict: false,
     };
-    // SAFETY: the GIL is held by whoever has a `Heap` to work on; `look` takes the survey and
-    // allocates no Python object.
-    unsafe { heap.each_tracked(look, (&raw mut survey).cast()) };
-    survey.spared.sort();
-    survey.spared
+    heap.each_tracked(|object| prescan.look(object))?;
+    prescan.kept.sort();
+    Ok(prescan.kept)
 }
 
-unsafe extern "C" fn look(object: *mut PyObject, survey: *mut c_void) -> c_int {
-    // SAFETY: the pointer that `spared` gave; nobody else uses the survey meanwhile.
-    let survey = unsafe { &mut *survey.cast::<Survey<'_, '_>>() };
-    survey.spared.tracked += 1;
-    // SAFETY: a live object; the GIL is held.
-    survey.spared.born_immortal += u64::from(unsafe { survey.heap.is_immortal(object) });
-    // SAFETY: a live object; the GIL is held.
-    match unsafe { survey.kinds.of(object) } {
-        // SAFETY: a weak reference.
-        Kind::Weak(_) => unsafe { survey.awaited(object) },
-        // SAFETY: the object's own function.
-        Kind::Instance(traverse) if unsafe { survey.owns_within(object, traverse) } => {
-            survey.spared.add(object, Reason::Owner);
+impl<'gil> Prescan<'_, '_, 'gil> {
+    fn look(&mut self, object: Ref<'gil>) -> Result<(), Stopped> {
+        self.kept.tracked += 1;
+        self.kept.born_immortal += u64::from(self.heap.is_immortal(object));
+        match self.classifier.of(object) {
+            Treatment::Weak(_) => self.awaited(object)?,
+            Treatment::Instance(traverse) => {
+                if self.owns_within(object, traverse)? {
+                    self.kept.add(object, Reason::Owner)?;
+                }
+            }
+            // It is mortal anyway; its `__dict__` is looked at.
+            Treatment::Mortal(_, Some(traverse)) => {
+                self.owns_within(object, traverse)?;
+            }
+            _ => {}
         }
-        // It is mortal anyway; its `__dict__` is looked at.
-        Kind::Mortal(_, Some(traverse)) => {
-            // SAFETY: the object's own function.
-            unsafe { survey.owns_within(object, traverse) };
-        }
-        _ => {}
+        Ok(())
     }
-    1
-}
 
-impl Survey<'_, '_> {
     /// What the object refers to has a finalizer.
-    ///
-    /// # Safety
-    /// A live object and the `tp_traverse` of its class; the GIL is held.
-    unsafe fn owns_within(&mut self, object: *mut PyObject, traverse: traverseproc) -> bool {
+    fn owns_within(
+        &mut self,
+        object: Ref<'gil>,
+        traverse: Traverse<'gil>,
+    ) -> Result<bool, Stopped> {
         self.owns = false;
-        let argument: *mut Survey<'_, '_> = self;
-        // SAFETY: the caller's promise; `owned` takes the survey.
-        unsafe { traverse(object, owned, argument.cast()) };
-        self.owns
+        let heap = self.heap;
+        match heap.each_reference(object, traverse, |referent| self.owned(referent)) {
+            Err(Stopped::Enough) => Ok(self.owns),
+            outcome => outcome.map(|()| self.owns),
+        }
+    }
+
+    fn owned(&mut self, referent: Ref<'gil>) -> Result<(), Stopped> {
+        match self.classifier.of(referent) {
+            Treatment::Mortal(Reason::Finalizer, _) => self.owns = true,
+            Treatment::Dict(traverse) if !self.in_dict => {
+                let owned_before = self.owns;
+                self.in_dict = true;
+                let owns = self.owns_within(referent, traverse);
+                self.in_dict = false;
+                if owns? {
+                    // An immortal dict would keep what it holds when the instance goes.
+                    self.kept.add(referent, Reason::Owner)?;
+                }
+                self.owns |= owned_before;
+            }
+            _ => {}
+        }
+        if self.in_dict && self.owns {
+            return Err(Stopped::Enough);
+        }
+        Ok(())
     }
 
     /// The target of a weak reference with a callback is awaited. Classes are not: their registers
     /// (abc, functools) hold them so, and a preloaded class has no end.
-    ///
-    /// # Safety
-    /// A live weak reference; the GIL is held.
-    unsafe fn awaited(&mut self, reference: *mut PyObject) {
-        // SAFETY: the caller's promise; a target is alive or None.
-        unsafe {
-            let (target, callback) = self.heap.weak_reference(reference);
-            if !callback.is_null() && self.heap.flags(self.heap.class_of(target)) & CLASSES == 0 {
-                self.spared.add(target, Reason::Awaited);
+    fn awaited(&mut self, reference: Ref<'gil>) -> Result<(), OutOfMemory> {
+        match self.heap.awaited(reference) {
+            Some(target) if self.heap.as_class(target).is_none() => {
+                self.kept.add(target, Reason::Awaited)
             }
+            _ => Ok(()),
         }
     }
-}
-
-unsafe extern "C" fn owned(object: *mut PyObject, survey: *mut c_void) -> c_int {
-    // SAFETY: the pointer that `look` gave, or this function itself below.
-    let survey = unsafe { &mut *survey.cast::<Survey<'_, '_>>() };
-    // SAFETY: an object that another refers to is alive; the GIL is held.
-    match unsafe { survey.kinds.of(object) } {
-        Kind::Mortal(Reason::Finalizer, _) => survey.owns = true,
-        Kind::Dict(traverse) if !survey.in_dict => {
-            let owned_before = survey.owns;
-            survey.in_dict = true;
-            // SAFETY: the object's own function.
-            if unsafe { survey.owns_within(object, traverse) } {
-                // An immortal dict would keep what it holds when the instance goes.
-                survey.spared.add(object, Reason::Owner);
-            }
-            survey.in_dict = false;
-            survey.owns |= owned_before;
-        }
-        _ => {}
-    }
-    c_int::from(survey.in_dict && survey.owns)
 }

@@ -3,7 +3,19 @@
 //! What the heap walk notes down must not stay behind in malloc's arenas, where it would be copied
 //! into every worker.
 
-use std::{ptr, slice};
+use std::{fmt, ptr, slice};
+
+/// The kernel gives no more memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("out of memory")
+    }
+}
+
+impl std::error::Error for OutOfMemory {}
 
 /// A stack of plain values.
 pub struct MmapVec<T: Copy> {
@@ -23,19 +35,24 @@ impl<T: Copy> MmapVec<T> {
         }
     }
 
-    /// Adds a value. Out of memory is a panic, as with `Vec`.
-    pub fn push(&mut self, value: T) {
+    /// So many times the same value.
+    pub fn filled(value: T, count: usize) -> Result<Self, OutOfMemory> {
+        let mut new = Self::new();
+        for _ in 0..count {
+            new.push(value)?;
+        }
+        Ok(new)
+    }
+
+    /// Adds a value.
+    pub fn push(&mut self, value: T) -> Result<(), OutOfMemory> {
         if self.length == self.capacity {
-            self.grow();
+            self.grow()?;
         }
         // SAFETY: `grow` left room for at least one more.
         unsafe { self.start.add(self.length).write(value) };
         self.length += 1;
-    }
-
-    /// Adds several.
-    pub fn extend(&mut self, values: impl IntoIterator<Item = T>) {
-        values.into_iter().for_each(|value| self.push(value));
+        Ok(())
     }
 
     /// Takes the value that was added last.
@@ -68,7 +85,7 @@ impl<T: Copy> MmapVec<T> {
         (self.capacity * size_of::<T>()).next_multiple_of(4096)
     }
 
-    fn grow(&mut self) {
+    fn grow(&mut self) -> Result<(), OutOfMemory> {
         const FIRST: usize = 64 * 1024;
         let old = self.capacity * size_of::<T>();
         let new = (old * 2).max(FIRST);
@@ -84,9 +101,12 @@ impl<T: Copy> MmapVec<T> {
                 libc::mremap(self.start.cast(), old, new, libc::MREMAP_MAYMOVE)
             }
         };
-        assert!(start != libc::MAP_FAILED, "out of memory");
+        if start == libc::MAP_FAILED {
+            return Err(OutOfMemory);
+        }
         self.start = start.cast();
         self.capacity = new / size_of::<T>();
+        Ok(())
     }
 }
 
@@ -112,12 +132,19 @@ mod tests {
     #[test]
     fn values_come_back_in_reverse() {
         let mut pages = MmapVec::new();
-        (0..100_000u64).for_each(|i| pages.push((i, i as u8)));
+        (0..100_000u64).for_each(|i| pages.push((i, i as u8)).unwrap());
         assert_eq!(pages.as_slice().len(), 100_000);
         assert_eq!(pages.as_slice()[70_000], (70_000, 70_000u64 as u8));
         for i in (0..100_000u64).rev() {
             assert_eq!(pages.pop(), Some((i, i as u8)));
         }
         assert_eq!(pages.pop(), None);
+    }
+
+    #[test]
+    fn it_begins_as_it_is_told() {
+        let pages = MmapVec::filled(7u32, 20_000).unwrap();
+        assert_eq!(pages.as_slice().len(), 20_000);
+        assert!(pages.as_slice().iter().all(|&value| value == 7));
     }
 }
