@@ -23,6 +23,8 @@ pub enum Reason {
     Awaited,
     /// A lock.
     Lock,
+    /// A frame holds it: that of a suspended generator or coroutine, or of a thread.
+    Frame,
 }
 
 /// How an object of a class is treated.

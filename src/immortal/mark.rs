@@ -5,11 +5,12 @@ use std::fmt;
 use super::{
     classify::{Classifier, Reason, Treatment},
     prescan::KeptMortal,
-    Stopped,
+    Stopped, Unable,
 };
 use crate::{
     linux::mmap_vec::MmapVec,
     python::{
+        code::Bytecode,
         heap::{Heap, Ref},
         interpreter::Gil,
     },
@@ -28,6 +29,8 @@ pub struct Outcome {
     pub awaited: u64,
     /// Locks.
     pub lock: u64,
+    /// Objects left mortal because a frame holds them.
+    pub frame: u64,
     /// Objects that no object refers to: only C code does.
     pub unreferenced: u64,
 }
@@ -40,13 +43,14 @@ impl fmt::Display for Outcome {
             owner,
             awaited,
             lock,
+            frame,
             unreferenced,
         } = self;
         write!(
             f,
             "{immortal} objects immortal; left mortal: {finalizer} with a finalizer, {owner} that \
-             hold one, {awaited} awaited by a weak reference, {lock} locks, {unreferenced} held by \
-             C code"
+             hold one, {awaited} awaited by a weak reference, {lock} locks, {frame} held by \
+             frames, {unreferenced} held by C code"
         )
     }
 }
@@ -57,8 +61,11 @@ struct Marker<'a, 'c, 'gil> {
     kept: KeptMortal<'gil>,
     /// Met and marked, but not tracked: to be walked here.
     untracked: MmapVec<Ref<'gil>>,
-    /// Code objects that were marked.
+    /// Code objects that were marked, and how many of them were walked.
     code: MmapVec<Ref<'gil>>,
+    code_walked: usize,
+    /// Code objects that were left mortal, maybe more than once.
+    mortal_code: MmapVec<Ref<'gil>>,
     /// Met and left mortal, maybe more than once.
     left: MmapVec<(Ref<'gil>, Reason)>,
     immortal: u64,
@@ -72,13 +79,16 @@ pub fn mark<'a, 'gil>(
     heap: &'a Heap<'gil>,
     classifier: &mut Classifier<'a, 'gil>,
     kept: KeptMortal<'gil>,
-) -> Result<Outcome, Stopped> {
+    bytecode: Option<&Bytecode>,
+) -> Result<Outcome, Unable> {
     let mut marker = Marker {
         heap,
         classifier,
         kept,
         untracked: MmapVec::new(),
         code: MmapVec::new(),
+        code_walked: 0,
+        mortal_code: MmapVec::new(),
         left: MmapVec::new(),
         immortal: 0,
         tracked_immortal: 0,
@@ -88,6 +98,12 @@ pub fn mark<'a, 'gil>(
         marker.drain()
     })?;
     marker.code_objects(gil)?;
+    if let Some(bytecode) = bytecode {
+        let all = [marker.code.as_slice(), marker.mortal_code.as_slice()];
+        for &code in all.into_iter().flatten() {
+            bytecode.trust_marks(gil, heap, code)?;
+        }
+    }
     Ok(marker.outcome())
 }
 
@@ -103,6 +119,10 @@ impl<'gil> Marker<'_, '_, 'gil> {
             _ => self.kept.why(object),
         };
         if let Some(reason) = mortal {
+            if let Treatment::Code = treatment {
+                // Its constants may be marked all the same: others hold them, too.
+                self.mortal_code.push(object)?;
+            }
             self.left.push((object, reason))?;
             return Ok(());
         }
@@ -161,7 +181,8 @@ impl<'gil> Marker<'_, '_, 'gil> {
 
     fn code_objects(&mut self, gil: &Gil<'_>) -> Result<(), Stopped> {
         let heap = self.heap;
-        while let Some(code) = self.code.pop() {
+        while let Some(&code) = self.code.as_slice().get(self.code_walked) {
+            self.code_walked += 1;
             heap.each_part(gil, code, |part| {
                 self.visit(part)?;
                 self.drain()
@@ -183,6 +204,7 @@ impl<'gil> Marker<'_, '_, 'gil> {
                 Reason::Owner => &mut outcome.owner,
                 Reason::Awaited => &mut outcome.awaited,
                 Reason::Lock => &mut outcome.lock,
+                Reason::Frame => &mut outcome.frame,
             } += 1;
             tracked_left += u64::from(self.heap.is_tracked(object));
         }

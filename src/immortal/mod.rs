@@ -23,11 +23,13 @@ use crate::{
 };
 
 mod classify;
+mod frames;
 mod layout;
 mod mark;
 mod prescan;
 
 use classify::{Classifier, Named};
+use frames::Frames;
 pub use mark::Outcome;
 
 /// What ends a walk before its time.
@@ -136,12 +138,20 @@ pub fn make(gil: &Gil<'_>, python: &Python) -> Result<Outcome, Unable> {
     // SAFETY: the walks below free nothing and run no Python code, and they use what they were given
     // before they return; the GIL is held throughout.
     let heap = unsafe { Heap::hold(gil, python, layout) }?;
-    let instances = layout::prove(gil, &heap)?;
+    let proof = layout::prove(gil, &heap)?;
     // What the application froze by itself is to be seen, too.
     Collector::current(gil)?.unfreeze()?;
 
     let named = Named::find(gil);
-    let mut classifier = Classifier::new(&heap, &named, instances)?;
-    let kept = prescan::prescan(&heap, &mut classifier)?;
-    Ok(mark::mark(gil, &heap, &mut classifier, kept)?)
+    let frames = (layout == RefcountLayout::Flagged).then(|| Frames::find(gil));
+    let frames = frames.transpose()?;
+    let mut classifier = Classifier::new(&heap, &named, proof.instances)?;
+    let kept = prescan::prescan(&heap, &mut classifier, frames.as_ref())?;
+    let outcome = mark::mark(gil, &heap, &mut classifier, kept, proof.bytecode.as_ref())?;
+    if let (Some(bytecode), Some(frames)) = (&proof.bytecode, &frames) {
+        for held in frames.of_threads() {
+            bytecode.trust_marks(gil, &heap, held)?;
+        }
+    }
+    Ok(outcome)
 }

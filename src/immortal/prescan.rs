@@ -2,6 +2,7 @@
 
 use super::{
     classify::{Classifier, Reason, Treatment},
+    frames::Frames,
     Stopped,
 };
 use crate::{
@@ -64,6 +65,8 @@ struct Prescan<'a, 'c, 'gil> {
     heap: &'a Heap<'gil>,
     classifier: &'c mut Classifier<'a, 'gil>,
     kept: KeptMortal<'gil>,
+    /// Where frames count what they hold.
+    frames: Option<&'gil Frames<'gil>>,
     /// The object that is looked at refers to one with a finalizer.
     owns: bool,
     /// It is the `__dict__` of an instance, or a dict in one of its attributes.
@@ -74,14 +77,19 @@ struct Prescan<'a, 'c, 'gil> {
 pub fn prescan<'a, 'gil>(
     heap: &'a Heap<'gil>,
     classifier: &mut Classifier<'a, 'gil>,
+    frames: Option<&'gil Frames<'gil>>,
 ) -> Result<KeptMortal<'gil>, Stopped> {
     let mut prescan = Prescan {
         heap,
         classifier,
         kept: KeptMortal::new()?,
+        frames,
         owns: false,
         in_dict: false,
     };
+    for held in frames.iter().flat_map(|frames| frames.of_threads()) {
+        prescan.kept.add(held, Reason::Frame)?;
+    }
     heap.each_tracked(|object| prescan.look(object))?;
     prescan.kept.sort();
     Ok(prescan.kept)
@@ -101,6 +109,12 @@ impl<'gil> Prescan<'_, '_, 'gil> {
             // It is mortal anyway; its `__dict__` is looked at.
             Treatment::Mortal(_, Some(traverse)) => {
                 self.owns_within(object, traverse)?;
+                if self.frames.is_some_and(|frames| frames.is_one(self.heap, object)) {
+                    let (heap, kept) = (self.heap, &mut self.kept);
+                    heap.each_reference(object, traverse, |held| {
+                        kept.add(held, Reason::Frame).map_err(Stopped::from)
+                    })?;
+                }
             }
             _ => {}
         }

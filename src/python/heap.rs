@@ -28,6 +28,8 @@ api! {
         PyType_IsSubtype: fn(*mut PyTypeObject, *mut PyTypeObject) -> c_int;
         PyObject_Hash: fn(*mut PyObject) -> isize;
         PyObject_GC_IsTracked: fn(*mut PyObject) -> c_int;
+        PyTuple_GetItem: fn(*mut PyObject, isize) -> *mut PyObject;
+        PyTuple_Size: fn(*mut PyObject) -> isize;
         PyDict_Next: fn(*mut PyObject, *mut isize, *mut *mut PyObject, *mut *mut PyObject) -> c_int;
     }
     unstable {
@@ -264,7 +266,7 @@ impl<'gil> Heap<'gil> {
 
     /// The target of a weak reference that has a callback, from its third and fourth word
     /// (Include/cpython/weakrefobject.h).
-    pub fn awaited(&self, reference: Ref<'gil>) -> Option<Ref<'gil>> {
+    pub fn awaited<'a>(&self, reference: Ref<'a>) -> Option<Ref<'a>> {
         if !self.is_weak(self.class_of(reference)) {
             return None;
         }
@@ -355,11 +357,11 @@ impl<'gil> Heap<'gil> {
     }
 
     /// Everything that an object of this `traverse`'s class refers to.
-    pub fn each_reference<E: From<Panicked>>(
+    pub fn each_reference<'a, E: From<Panicked>>(
         &self,
-        object: Ref<'gil>,
+        object: Ref<'a>,
         traverse: Traverse<'_>,
-        body: impl FnMut(Ref<'gil>) -> Result<(), E>,
+        body: impl FnMut(Ref<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.class_of(object) != traverse.class {
             return Ok(());
@@ -410,6 +412,78 @@ impl<'gil> Heap<'gil> {
             }
         }
         Ok(())
+    }
+
+    /// An attribute of a code object, which runs no Python code.
+    pub(super) fn attribute<'a>(
+        &self,
+        gil: &Gil<'a>,
+        code: Ref<'_>,
+        name: &CStr,
+    ) -> Result<PyRef<'a>, PyErr> {
+        // SAFETY: a live object.
+        unsafe { gil.attribute_of(code.as_ptr(), name) }
+    }
+
+    /// The units of bytecode that begin `start` bytes behind the head of a code object.
+    pub(super) fn units<'a>(&self, code: Ref<'a>, start: usize) -> Option<Units<'a>> {
+        if !self.is_code(self.class_of(code)) || start < size_of::<pyo3_ffi::PyVarObject>() {
+            return None;
+        }
+        // SAFETY: an object of variable size has that third word (`ob_size`), here the count of units.
+        let count = unsafe { code.as_ptr().cast::<isize>().add(2).read() };
+        // SAFETY: within the object: its class's `__basicsize__`, which `start` is, is where they begin.
+        let first = unsafe { code.object.cast::<Unit>().byte_add(start) };
+        Some(Units {
+            first,
+            count: usize::try_from(count).ok()?,
+            held: PhantomData,
+        })
+    }
+
+    /// An item of a tuple.
+    pub(super) fn item<'a>(&self, tuple: &'a PyRef<'_>, index: usize) -> Option<Ref<'a>> {
+        let index = isize::try_from(index).ok()?;
+        // SAFETY: the GIL is held; both look at the class first, and -1 and NULL come with an
+        // exception only for what is no tuple.
+        unsafe {
+            if (self.api.PyTuple_Size)(tuple.as_ptr()) <= index {
+                return None;
+            }
+            let item = NonNull::new((self.api.PyTuple_GetItem)(tuple.as_ptr(), index))?;
+            Some(Ref::new(item))
+        }
+    }
+}
+
+/// An instruction, and whatever inline cache follows it, comes in units: operation and argument.
+pub(super) type Unit = [u8; 2];
+
+/// The bytecode of a live code object. The interpreter writes there, too, when it runs.
+pub(super) struct Units<'a> {
+    first: NonNull<Unit>,
+    count: usize,
+    held: PhantomData<&'a PyObject>,
+}
+
+impl Units<'_> {
+    /// A unit.
+    pub(super) fn get(&self, index: usize) -> Option<Unit> {
+        // SAFETY: below the count; the GIL is held.
+        (index < self.count).then(|| unsafe { self.first.add(index).read() })
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Unit> + '_ {
+        (0..self.count).filter_map(|index| self.get(index))
+    }
+
+    /// Replaces the operation of a unit by one of the same length and the same effect.
+    pub(super) fn replace(&self, index: usize, operation: u8) {
+        if index < self.count {
+            // SAFETY: below the count; the GIL is held, so nobody runs or writes it meanwhile.
+            unsafe { self.first.add(index).cast::<u8>().write(operation) };
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! All that is known of CPython.
 
 pub mod api;
+pub mod code;
 pub mod exit;
 pub mod gc;
 pub mod gc_methods;
