@@ -97,11 +97,7 @@ pub fn prove(gil: &Gil<'_>, heap: &Heap<'_>) -> Result<Proof, Unable> {
 }
 
 /// A suspended generator shows what its frame holds.
-fn shows_its_frame(
-    heap: &Heap<'_>,
-    generator: &PyRef<'_>,
-    held: &PyRef<'_>,
-) -> Result<(), Unable> {
+fn shows_its_frame(heap: &Heap<'_>, generator: &PyRef<'_>, held: &PyRef<'_>) -> Result<(), Unable> {
     let mut seen = false;
     if let Some(traverse) = heap.traverse_of(heap.class_of(generator.borrow())) {
         heap.each_reference(generator.borrow(), traverse, |object| {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{
+    audit::Marks,
     classify::{Classifier, Reason, Treatment},
     prescan::KeptMortal,
     Stopped, Unable,
@@ -68,6 +69,7 @@ struct Marker<'a, 'c, 'gil> {
     mortal_code: MmapVec<Ref<'gil>>,
     /// Met and left mortal, maybe more than once.
     left: MmapVec<(Ref<'gil>, Reason)>,
+    marks: Marks,
     immortal: u64,
     /// How many of them the collector knows.
     tracked_immortal: u64,
@@ -80,7 +82,7 @@ pub fn mark<'a, 'gil>(
     classifier: &mut Classifier<'a, 'gil>,
     kept: KeptMortal<'gil>,
     bytecode: Option<&Bytecode>,
-) -> Result<Outcome, Unable> {
+) -> Result<(Outcome, Marks), Unable> {
     let mut marker = Marker {
         heap,
         classifier,
@@ -90,6 +92,7 @@ pub fn mark<'a, 'gil>(
         code_walked: 0,
         mortal_code: MmapVec::new(),
         left: MmapVec::new(),
+        marks: Marks::new()?,
         immortal: 0,
         tracked_immortal: 0,
     };
@@ -104,7 +107,7 @@ pub fn mark<'a, 'gil>(
             bytecode.trust_marks(gil, heap, code)?;
         }
     }
-    Ok(marker.outcome())
+    Ok((marker.outcome(), marker.marks))
 }
 
 impl<'gil> Marker<'_, '_, 'gil> {
@@ -127,6 +130,7 @@ impl<'gil> Marker<'_, '_, 'gil> {
             return Ok(());
         }
         self.heap.mark(object);
+        self.marks.add(object)?;
         self.immortal += 1;
         match treatment {
             Treatment::Leaf => {}

@@ -22,12 +22,14 @@ use crate::{
     },
 };
 
+mod audit;
 mod classify;
 mod frames;
 mod layout;
 mod mark;
 mod prescan;
 
+pub use audit::Audit;
 use classify::{Classifier, Named};
 use frames::Frames;
 pub use mark::Outcome;
@@ -81,7 +83,7 @@ impl fmt::Display for Unable {
             Self::Version(version) => {
                 write!(
                     f,
-                    "immortal objects of CPython {version} are not known (3.12 to 3.15 are)"
+                    "immortal objects of CPython {version} are not known (3.12 to 3.14 are)"
                 )
             }
             Self::Build(what) => write!(f, "this Python is {what}"),
@@ -127,7 +129,7 @@ impl From<OutOfMemory> for Unable {
 /// Makes the heap of the current interpreter immortal, once it is proven that this can be done.
 ///
 /// To be called in the master, in its only thread that runs Python, right before `gc.freeze`.
-pub fn make(gil: &Gil<'_>, python: &Python) -> Result<Outcome, Unable> {
+pub fn make(gil: &Gil<'_>, python: &Python) -> Result<(Outcome, Audit), Unable> {
     let layout = RefcountLayout::of(python.version()).ok_or(Unable::Version(python.version()))?;
     if cfg!(not(target_pointer_width = "64")) {
         return Err(Unable::Build("not a 64-bit build"));
@@ -147,11 +149,11 @@ pub fn make(gil: &Gil<'_>, python: &Python) -> Result<Outcome, Unable> {
     let frames = frames.transpose()?;
     let mut classifier = Classifier::new(&heap, &named, proof.instances)?;
     let kept = prescan::prescan(&heap, &mut classifier, frames.as_ref())?;
-    let outcome = mark::mark(gil, &heap, &mut classifier, kept, proof.bytecode.as_ref())?;
+    let (outcome, marks) = mark::mark(gil, &heap, &mut classifier, kept, proof.bytecode.as_ref())?;
     if let (Some(bytecode), Some(frames)) = (&proof.bytecode, &frames) {
         for held in frames.of_threads() {
             bytecode.trust_marks(gil, &heap, held)?;
         }
     }
-    Ok(outcome)
+    Ok((outcome, Audit::new(marks, layout)))
 }

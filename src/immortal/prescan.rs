@@ -109,7 +109,10 @@ impl<'gil> Prescan<'_, '_, 'gil> {
             // It is mortal anyway; its `__dict__` is looked at.
             Treatment::Mortal(_, Some(traverse)) => {
                 self.owns_within(object, traverse)?;
-                if self.frames.is_some_and(|frames| frames.is_one(self.heap, object)) {
+                if self
+                    .frames
+                    .is_some_and(|frames| frames.is_one(self.heap, object))
+                {
                     let (heap, kept) = (self.heap, &mut self.kept);
                     heap.each_reference(object, traverse, |held| {
                         kept.add(held, Reason::Frame).map_err(Stopped::from)

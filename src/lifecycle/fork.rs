@@ -1,6 +1,9 @@
 //! The fork, and both sides of it: until a worker serves.
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{
+    sync::{atomic::Ordering, OnceLock},
+    time::Instant,
+};
 
 use super::{
     sample, say_of, Me, Running, FROZEN, HIJACKABLE, IMMORTAL, LATE_LIBRARY, ME, REQUESTS, RUNNING,
@@ -8,9 +11,9 @@ use super::{
 use crate::{
     collector,
     config::GcPolicy,
-    immortal,
+    immortal::{self, Audit},
     linux::{
-        ksm,
+        clock, ksm,
         libraries::Watch,
         process::{self, Handler},
         reader,
@@ -20,6 +23,8 @@ use crate::{
 };
 
 static LIBRARIES: Watch = Watch::new();
+/// Checks the marks that were made before the fork.
+static AUDIT: OnceLock<Audit> = OnceLock::new();
 
 /// The last moment before the first fork, in the master or, without one, in the only process.
 pub fn before_fork(handler: Handler) {
@@ -84,7 +89,8 @@ fn settle(running: &Running, gil: &Gil<'_>, when: &str) {
 fn immortalize(running: &Running, gil: &Gil<'_>) {
     let start = Instant::now();
     match immortal::make(gil, &running.python) {
-        Ok(outcome) => {
+        Ok((outcome, audit)) => {
+            let _ = AUDIT.set(audit);
             IMMORTAL.store(outcome.immortal, Ordering::Relaxed);
             let megabytes = reader::own().map_or(0, |usage| (usage.shared + usage.private) >> 20);
             let seconds = start.elapsed().as_secs_f64();
@@ -168,6 +174,9 @@ pub fn before_loop() {
 pub fn request_done(handler: Handler) {
     REQUESTS.fetch_add(1, Ordering::Relaxed);
     look_for_libraries(handler);
+    if let (Some(running), Some(audit)) = (RUNNING.get(), AUDIT.get()) {
+        audit.step(&running.python, clock::cpu_time);
+    }
 }
 
 fn look_for_libraries(handler: Handler) {

@@ -25,6 +25,11 @@ pub struct MmapVec<T: Copy> {
     capacity: usize,
 }
 
+// SAFETY: it owns its values, as Vec does.
+unsafe impl<T: Copy + Send> Send for MmapVec<T> {}
+// SAFETY: as for Vec: shared access only reads.
+unsafe impl<T: Copy + Sync> Sync for MmapVec<T> {}
+
 impl<T: Copy> MmapVec<T> {
     /// An empty one, without memory.
     pub const fn new() -> Self {

@@ -1,5 +1,6 @@
 //! All that is known of Linux: memory as /proc tells it, signals, timers, what is loaded.
 
+pub mod clock;
 pub mod deadline;
 pub mod ksm;
 pub mod libraries;

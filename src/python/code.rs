@@ -118,7 +118,9 @@ impl Bytecode {
                 }
             }
             if units_here == 0 {
-                return Err(PyErr(format!("the length of opcode {operation} is not known")));
+                return Err(PyErr(format!(
+                    "the length of opcode {operation} is not known"
+                )));
             }
             at += usize::from(units_here);
         }
