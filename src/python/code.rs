@@ -11,7 +11,7 @@ use std::ffi::CStr;
 use super::{
     heap::{Heap, Ref},
     interpreter::Gil,
-    reference::{PyErr, PyRef},
+    reference::PyErr,
 };
 
 /// Asks the running interpreter: nothing of this is the same in two versions. `lengths`: units of
