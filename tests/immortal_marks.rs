@@ -209,13 +209,23 @@ fn an_extension_of_the_old_stable_abi_frees_nothing_in_use() {
 fn build_old_abi(dir: &std::path::Path) {
     let python = pycow_testkit::default_host().interpreter.unwrap();
     let include = std::process::Command::new(python)
-        .args(["-c", "import sysconfig; print(sysconfig.get_path('include'))"])
+        .args([
+            "-c",
+            "import sysconfig; print(sysconfig.get_path('include'))",
+        ])
         .output()
         .unwrap();
     let include = String::from_utf8(include.stdout).unwrap();
     std::fs::write(dir.join("old_abi.c"), OLD_ABI).unwrap();
     let built = std::process::Command::new("cc")
-        .args(["-O2", "-shared", "-fPIC", "-o", "old_abi.abi3.so", "old_abi.c"])
+        .args([
+            "-O2",
+            "-shared",
+            "-fPIC",
+            "-o",
+            "old_abi.abi3.so",
+            "old_abi.c",
+        ])
         .arg(format!("-I{}", include.trim()))
         .current_dir(dir)
         .status()

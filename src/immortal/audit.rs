@@ -5,9 +5,11 @@
 //! call, and after 2^30 of them an object in use would be freed. So a worker reads the words of
 //! marked objects, a slice after a request, and writes back what moved. Reading copies no page.
 //!
-//! A round over all objects takes some 3 ns for each, of at most [`SHARE`] of the worker's CPU time: 20 s
-//! of it for 3,000,000 objects, in which a count would have to move every 20 ns. What moved once is looked at in
-//! each slice from then on.
+//! A round over all objects takes some 10 ns for each, of at most [`SHARE`] of the worker's CPU time. A call
+//! from Python into an extension takes 40 ns or more, so 2^30 of them more than 40 s, in which some 2,000,000
+//! objects are read. So that a larger heap is safe, too, part of the time goes to objects that were shared when
+//! they were marked, and classes: what an extension touches over and over, and few. What moved
+//! once is looked at in each slice from then on.
 
 use std::{
     sync::{Mutex, TryLockError},
@@ -28,10 +30,11 @@ const SHARE: u32 = 2000;
 /// No more often than this.
 const PACE: Duration = Duration::from_millis(20);
 /// A slice is not worth beginning below this, and ends above that.
-const SHORTEST: Duration = Duration::from_micros(5);
+const SHORTEST: Duration = Duration::from_micros(25);
 const LONGEST: Duration = Duration::from_millis(1);
-/// Groups of [`GROUP`] bytes between two looks at the clock.
-const STRIDE: usize = 512;
+/// Groups of [`GROUP`] bytes, and shared objects, between two looks at the clock: some 10 us.
+const GROUP_STRIDE: usize = 96;
+const SHARED_STRIDE: usize = 128;
 
 /// Objects lie at multiples of this.
 const ALIGNMENT: usize = 16;
@@ -42,14 +45,18 @@ const GROUPS: usize = SEGMENT / GROUP;
 /// Places for segments while objects are noted down: enough for 64 GB.
 const PLACES: usize = 1 << 17;
 
+/// Objects with so many references are shared, up to so many of them.
+const SHARED: u32 = 16;
+const MOST_SHARED: usize = 1 << 18;
+
 /// Which objects were marked: a bit for every 16 bytes of the segments in which some lie.
 pub struct Marks {
     /// The number of each segment (its address / [`SEGMENT`]), in the order in which they were met.
     segments: MmapVec<usize>,
     /// Its [`GROUPS`] words of bits.
     bits: MmapVec<u64>,
-    /// Objects between two multiples of 16: those of C code.
-    odd: MmapVec<usize>,
+    /// Shared objects and classes, and those of C code that lie between two multiples of 16.
+    shared: MmapVec<usize>,
     /// Which segment stands where, plus one, by a hash of its number.
     places: MmapVec<u32>,
     /// The last one that was asked for.
@@ -62,17 +69,18 @@ impl Marks {
         Ok(Self {
             segments: MmapVec::new(),
             bits: MmapVec::new(),
-            odd: MmapVec::new(),
+            shared: MmapVec::new(),
             places: MmapVec::filled(0, PLACES)?,
             last: (usize::MAX, 0),
         })
     }
 
-    /// Notes down an object that was marked just now.
-    pub fn add(&mut self, object: Ref<'_>) -> Result<(), OutOfMemory> {
+    /// Notes down an object that is marked, with the references that it had before.
+    pub fn add(&mut self, object: Ref<'_>, references: u32) -> Result<(), OutOfMemory> {
         let address = object.address();
-        if address % ALIGNMENT != 0 {
-            return self.odd.push(address);
+        let shared = references >= SHARED && self.shared.as_slice().len() < MOST_SHARED;
+        if shared || address % ALIGNMENT != 0 {
+            return self.shared.push(address);
         }
         let number = address / SEGMENT;
         if self.last.0 != number {
@@ -131,8 +139,9 @@ pub struct Audit {
 
 #[derive(Default)]
 struct Progress {
-    /// The next word of bits; beyond the last one, the objects between multiples of 16.
+    /// The next word of bits, and the next shared object.
     group: usize,
+    shared: usize,
     last: Option<Instant>,
     /// CPU time that checks took.
     spent: Duration,
@@ -178,35 +187,39 @@ impl Audit {
         if allowed < SHORTEST {
             return 0;
         }
-        let moved = self.slice(&mut progress, || cpu_time() - begin < allowed.min(LONGEST));
+        let moved = self.slice(&mut progress, now + allowed.min(LONGEST));
         if !moved.is_empty() {
             python.with_gil(|gil| self.put_back(gil, &mut progress, &moved));
         }
-        progress.spent += cpu_time() - begin;
+        // Time on the clock is at least time on the CPU, and cheaper to ask for.
+        progress.spent += now.elapsed();
         moved.len() as u64
     }
 
-    /// Objects whose mark is out of place.
-    fn slice(&self, progress: &mut Progress, goes_on: impl Fn() -> bool) -> Vec<usize> {
-        let (bits, odd) = (self.marks.bits.as_slice(), self.marks.odd.as_slice());
-        let mut moved: Vec<usize> = progress.hot.iter().copied().collect();
+    /// Objects whose mark is out of place, until the time is up.
+    fn slice(&self, progress: &mut Progress, end: Instant) -> Vec<usize> {
+        let mut moved = progress.hot.clone();
         moved.retain(|&address| self.is_moved(address));
-        let first = progress.group;
+        let (shared, groups) = (
+            self.marks.shared.as_slice(),
+            self.marks.bits.as_slice().len(),
+        );
         loop {
-            for _ in 0..STRIDE {
-                if progress.group >= bits.len() {
-                    moved.extend(odd.iter().filter(|&&address| self.is_moved(address)));
-                    progress.group = 0;
-                } else {
-                    let all = self.marks.group(progress.group);
-                    moved.extend(all.filter(|&address| self.is_moved(address)));
-                    progress.group += 1;
-                }
-                if progress.group == first {
-                    return moved; // a whole round
-                }
+            let stride = shared.iter().skip(progress.shared).take(SHARED_STRIDE);
+            moved.extend(stride.filter(|&&address| self.is_moved(address)));
+            progress.shared += SHARED_STRIDE;
+            if progress.shared >= shared.len() {
+                progress.shared = 0;
             }
-            if !goes_on() {
+            for group in (progress.group..groups).take(GROUP_STRIDE) {
+                let all = self.marks.group(group);
+                moved.extend(all.filter(|&address| self.is_moved(address)));
+            }
+            progress.group += GROUP_STRIDE;
+            if progress.group >= groups {
+                progress.group = 0;
+            }
+            if Instant::now() >= end {
                 return moved;
             }
         }

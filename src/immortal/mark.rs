@@ -129,8 +129,12 @@ impl<'gil> Marker<'_, '_, 'gil> {
             self.left.push((object, reason))?;
             return Ok(());
         }
+        let references = match treatment {
+            Treatment::Class(_) => u32::MAX,
+            _ => self.heap.count(object),
+        };
         self.heap.mark(object);
-        self.marks.add(object)?;
+        self.marks.add(object, references)?;
         self.immortal += 1;
         match treatment {
             Treatment::Leaf => {}
