@@ -91,6 +91,8 @@ class Owner:
         self.resource = Finalized()
         self.__dict__  # a dict of its own, no longer inline values
 
+def plain_function(): return "x" * len(events), 1.5
+
 def generate():
     try:
         yield
@@ -115,7 +117,8 @@ anonymous = mmap.mmap(-1, 1234 * 4096)
 locks = threading.Lock(), threading.RLock()
 del generator, target, finalized, cached, temporary, folder
 plain = {"module": os, "class": Watched, "instance": Watched(), "text": "a text %s" % id(os),
-         "function": generate, "code": generate.__code__, "constants": generate.__code__.co_consts,
+         "function": plain_function, "code": plain_function.__code__,
+         "constants": plain_function.__code__.co_consts,
          "logger": logging.getLogger("x"), "number": 123456789 + len(events), "list": [[]],
          "condition": threading.Condition(), "tuple": (1.5, "x" * len(paths))}
 

@@ -1,30 +1,41 @@
 //! What is to be done with an object, by its class; remembered for each class.
 
-use std::ffi::{c_void, CStr};
+use std::ffi::c_void;
 
+use super::known::Known;
 use crate::{
     linux::mmap_vec::{MmapVec, OutOfMemory},
-    python::{
-        heap::{Class, Heap, Ref, Slot, Traverse},
-        interpreter::Gil,
-        reference::PyRef,
-    },
+    python::heap::{Class, Heap, Ref, Slot, Traverse},
 };
 
-/// Why an object stays mortal.
+/// Why an object stays mortal. Of several reasons the first counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Its class has a finalizer (`tp_finalize` or `tp_del`), or frees something of the system when
     /// it goes: files, sockets, generators, classes with `__del__`, mmaps.
     Finalizer,
-    /// It holds one of those in an attribute: dropping it drops that.
-    Owner,
+    /// The operator named its class.
+    Named,
     /// A weak reference with a callback waits for its end.
     Awaited,
+    /// It is one of few objects of a C class that pycow does not know: nothing is to be won, and the
+    /// end of a client or a handle may matter.
+    Foreign,
+    /// It holds one of those: dropping it may be what ends that.
+    Owner,
+    /// A link of a linked structure: what is appended later would last as long as the link.
+    Linked,
     /// A lock.
     Lock,
     /// A frame holds it: that of a suspended generator or coroutine, or of a thread.
     Frame,
+}
+
+impl Reason {
+    /// The end of such an object matters: whoever holds it stays mortal, too.
+    pub fn has_owners(self) -> bool {
+        self <= Self::Owner
+    }
 }
 
 /// How an object of a class is treated.
@@ -40,6 +51,8 @@ pub enum Treatment<'gil> {
     Tuple(Traverse<'gil>),
     /// A class.
     Class(Traverse<'gil>),
+    /// A module.
+    Module(Traverse<'gil>),
     /// A code object: what it refers to is had through its attributes.
     Code,
     /// A weak reference.
@@ -48,66 +61,63 @@ pub enum Treatment<'gil> {
     Instance(Traverse<'gil>),
     /// Any other object that refers to others; the collector knows it.
     Other(Traverse<'gil>),
+    /// An object of a C class that is not known. Once it is known how many there are, they are
+    /// mortal, or one of those above.
+    Foreign(Option<Traverse<'gil>>),
     /// It stays mortal.
     Mortal(Reason, Option<Traverse<'gil>>),
 }
 
-/// Classes without a finalizer whose objects give something back to the system when they go. Only
-/// those whose module is imported can have objects.
-const RESOURCES: [(&CStr, &CStr); 6] = [
-    (c"mmap", c"mmap"),
-    (c"select", c"epoll"),
-    (c"_sqlite3", c"Connection"),
-    (c"_ssl", c"_SSLSocket"),
-    (c"_multiprocessing", c"SemLock"),
-    (c"builtins", c"memoryview"),
-];
-const LOCKS: [(&CStr, &CStr); 2] = [(c"_thread", c"LockType"), (c"_thread", c"RLock")];
-
-const PLACES: usize = 4096;
-
-/// The classes that are told by name, held as long as objects are classified.
-pub struct Named<'gil>(Vec<(PyRef<'gil>, Reason)>);
-
-impl<'gil> Named<'gil> {
-    /// Looks them up.
-    pub fn find(gil: &Gil<'gil>) -> Self {
-        let all = [
-            (&RESOURCES[..], Reason::Finalizer),
-            (&LOCKS[..], Reason::Lock),
-        ];
-        let all = all
-            .into_iter()
-            .flat_map(|(list, reason)| list.iter().map(move |named| (named, reason)));
-        let found = all.filter_map(|((module, name), reason)| {
-            let class = gil.imported(module)?.attribute(name).ok()?;
-            Some((class, reason))
-        });
-        Self(found.collect())
+impl<'gil> Treatment<'gil> {
+    /// How to see what it refers to.
+    pub fn traverse(self) -> Option<Traverse<'gil>> {
+        match self {
+            Self::Leaf | Self::Text | Self::Code => None,
+            Self::Dict(traverse)
+            | Self::Tuple(traverse)
+            | Self::Class(traverse)
+            | Self::Module(traverse)
+            | Self::Instance(traverse)
+            | Self::Other(traverse) => Some(traverse),
+            Self::Weak(traverse) | Self::Foreign(traverse) | Self::Mortal(_, traverse) => traverse,
+        }
     }
 }
+
+/// The slots of classes written in Python.
+#[derive(Clone, Copy)]
+pub struct PythonSlots {
+    /// `tp_traverse`
+    pub traverse: *mut c_void,
+    /// `tp_dealloc`
+    pub dealloc: *mut c_void,
+}
+
+const PLACES: usize = 4096;
 
 /// Tells the treatment of objects.
 pub struct Classifier<'a, 'gil> {
     heap: &'a Heap<'gil>,
-    /// The `tp_traverse` of classes written in Python.
-    instances: *mut c_void,
-    named: &'a Named<'gil>,
+    slots: PythonSlots,
+    known: &'a Known<'gil>,
+    /// Unknown C classes that have many objects; `None` until they were counted.
+    many: Option<MmapVec<Class<'gil>>>,
     /// Two classes that want the same place push each other out.
     remembered: MmapVec<Option<(Class<'gil>, Treatment<'gil>)>>,
 }
 
 impl<'a, 'gil> Classifier<'a, 'gil> {
-    /// `instances`: the `tp_traverse` of classes written in Python.
+    /// Knows no class yet.
     pub fn new(
         heap: &'a Heap<'gil>,
-        named: &'a Named<'gil>,
-        instances: *mut c_void,
+        known: &'a Known<'gil>,
+        slots: PythonSlots,
     ) -> Result<Self, OutOfMemory> {
         Ok(Self {
             heap,
-            instances,
-            named,
+            slots,
+            known,
+            many: None,
             remembered: MmapVec::filled(None, PLACES)?,
         })
     }
@@ -126,18 +136,20 @@ impl<'a, 'gil> Classifier<'a, 'gil> {
         }
     }
 
+    /// From now on it is known which C classes have many objects.
+    pub fn counted(&mut self, many: MmapVec<Class<'gil>>) {
+        self.many = Some(many);
+        self.remembered.as_mut_slice().fill(None);
+    }
+
     fn decide(&self, class: Class<'gil>) -> Treatment<'gil> {
         let heap = self.heap;
         let (traverse, flags) = (heap.traverse_of(class), heap.flags(class));
         if flags.classes() {
             return traverse.map_or(Treatment::Leaf, Treatment::Class);
         }
-        let is = |(named, _): &&(PyRef<'_>, Reason)| {
-            let named = heap.as_class(named.borrow());
-            named.is_some_and(|named| heap.derives(class, named))
-        };
-        if let Some((_, reason)) = self.named.0.iter().find(is) {
-            return Treatment::Mortal(*reason, traverse);
+        if let Some(reason) = self.known.mortal(heap, class) {
+            return Treatment::Mortal(reason, traverse);
         }
         if heap.has_finalizer(class) {
             return Treatment::Mortal(Reason::Finalizer, traverse);
@@ -145,16 +157,40 @@ impl<'a, 'gil> Classifier<'a, 'gil> {
         if heap.is_weak(class) {
             return Treatment::Weak(traverse);
         }
+        if !self.is_plain(class) {
+            match &self.many {
+                None => return Treatment::Foreign(traverse),
+                Some(many) if !many.as_slice().contains(&class) => {
+                    return Treatment::Mortal(Reason::Foreign, traverse)
+                }
+                _ => {}
+            }
+        }
         match traverse {
             None if heap.is_text(class) => Treatment::Text,
             None if heap.is_code(class) => Treatment::Code,
             None => Treatment::Leaf,
             Some(traverse) if flags.dicts() => Treatment::Dict(traverse),
             Some(traverse) if flags.tuples() => Treatment::Tuple(traverse),
-            Some(traverse) if heap.slot(class, Slot::Traverse) == self.instances => {
+            Some(traverse) if self.known.is_module(heap, class) => Treatment::Module(traverse),
+            Some(traverse) if heap.slot(class, Slot::Traverse) == self.slots.traverse => {
                 Treatment::Instance(traverse)
             }
             Some(traverse) => Treatment::Other(traverse),
         }
+    }
+
+    /// Objects of that class are data: nothing that C code frees by itself is behind them.
+    fn is_plain(&self, class: Class<'gil>) -> bool {
+        let heap = self.heap;
+        let mut next = Some(class);
+        while let Some(class) = next {
+            if heap.slot(class, Slot::Dealloc) != self.slots.dealloc {
+                // The first class that is not written in Python.
+                return heap.flags(class).data() || self.known.is_plain(class);
+            }
+            next = heap.base_of(class);
+        }
+        true
     }
 }

@@ -1,8 +1,8 @@
 //! The proof that this interpreter keeps and marks counts where they are looked for.
 
-use std::ffi::{c_void, CStr};
+use std::ffi::CStr;
 
-use super::{Stopped, Unable};
+use super::{classify::PythonSlots, Stopped, Unable};
 use crate::python::{
     code::Bytecode,
     heap::{Heap, Slot},
@@ -37,8 +37,8 @@ churn(target, 500)
 
 /// What was proven.
 pub struct Proof {
-    /// The `tp_traverse` of classes written in Python.
-    pub instances: *mut c_void,
+    /// The slots of classes written in Python.
+    pub slots: PythonSlots,
     /// Where instructions have to be replaced, too.
     pub bytecode: Option<Bytecode>,
 }
@@ -91,7 +91,10 @@ pub fn prove(gil: &Gil<'_>, heap: &Heap<'_>) -> Result<Proof, Unable> {
         ));
     }
     Ok(Proof {
-        instances: heap.slot(class, Slot::Traverse),
+        slots: PythonSlots {
+            traverse: heap.slot(class, Slot::Traverse),
+            dealloc: heap.slot(class, Slot::Dealloc),
+        },
         bytecode,
     })
 }

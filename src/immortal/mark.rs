@@ -5,7 +5,8 @@ use std::fmt;
 use super::{
     audit::Marks,
     classify::{Classifier, Reason, Treatment},
-    prescan::KeptMortal,
+    kept::KeptMortal,
+    prescan::Tracked,
     Stopped, Unable,
 };
 use crate::{
@@ -22,36 +23,46 @@ use crate::{
 pub struct Outcome {
     /// Objects made immortal.
     pub immortal: u64,
-    /// Objects left mortal because of a finalizer or a resource of the system.
+    /// Objects left mortal, by reason: those with a finalizer or a resource of the system;
     pub finalizer: u64,
-    /// Objects left mortal because they hold such an object.
-    pub owner: u64,
-    /// Objects left mortal because a weak reference's callback awaits their end.
+    /// those of a class that the operator named;
+    pub named: u64,
+    /// those that a weak reference's callback awaits;
     pub awaited: u64,
-    /// Locks.
+    /// those of C classes that are not known and have few objects;
+    pub foreign: u64,
+    /// those that hold one of these;
+    pub owner: u64,
+    /// links of linked structures;
+    pub linked: u64,
+    /// locks;
     pub lock: u64,
-    /// Objects left mortal because a frame holds them.
+    /// those that a frame holds.
     pub frame: u64,
-    /// Objects that no object refers to: only C code does.
+    /// Objects that no other object refers to.
     pub unreferenced: u64,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            immortal,
-            finalizer,
-            owner,
-            awaited,
-            lock,
-            frame,
-            unreferenced,
-        } = self;
+        let mortal = [
+            (self.finalizer, "with a finalizer or a resource"),
+            (self.named, "named by pycow-mortal"),
+            (self.awaited, "awaited by a weak reference"),
+            (self.foreign, "of C classes with few objects"),
+            (self.owner, "that hold one of these"),
+            (self.linked, "links of linked structures"),
+            (self.lock, "locks"),
+            (self.frame, "held by frames"),
+        ];
+        write!(f, "{} objects immortal; left mortal: ", self.immortal)?;
+        for (count, what) in mortal.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{count} {what}, ")?;
+        }
         write!(
             f,
-            "{immortal} objects immortal; left mortal: {finalizer} with a finalizer, {owner} that \
-             hold one, {awaited} awaited by a weak reference, {lock} locks, {frame} held by \
-             frames, {unreferenced} held by C code"
+            "{} to which only the interpreter refers",
+            self.unreferenced
         )
     }
 }
@@ -67,8 +78,6 @@ struct Marker<'a, 'c, 'gil> {
     code_walked: usize,
     /// Code objects that were left mortal, maybe more than once.
     mortal_code: MmapVec<Ref<'gil>>,
-    /// Met and left mortal, maybe more than once.
-    left: MmapVec<(Ref<'gil>, Reason)>,
     marks: Marks,
     immortal: u64,
     /// How many of them the collector knows.
@@ -80,7 +89,7 @@ pub fn mark<'a, 'gil>(
     gil: &Gil<'_>,
     heap: &'a Heap<'gil>,
     classifier: &mut Classifier<'a, 'gil>,
-    kept: KeptMortal<'gil>,
+    (kept, tracked): (KeptMortal<'gil>, Tracked),
     bytecode: Option<&Bytecode>,
 ) -> Result<(Outcome, Marks), Unable> {
     let mut marker = Marker {
@@ -91,7 +100,6 @@ pub fn mark<'a, 'gil>(
         code: MmapVec::new(),
         code_walked: 0,
         mortal_code: MmapVec::new(),
-        left: MmapVec::new(),
         marks: Marks::new()?,
         immortal: 0,
         tracked_immortal: 0,
@@ -107,7 +115,7 @@ pub fn mark<'a, 'gil>(
             bytecode.trust_marks(gil, heap, code)?;
         }
     }
-    Ok((marker.outcome(), marker.marks))
+    Ok((marker.outcome(tracked), marker.marks))
 }
 
 impl<'gil> Marker<'_, '_, 'gil> {
@@ -117,16 +125,11 @@ impl<'gil> Marker<'_, '_, 'gil> {
             return Ok(());
         }
         let treatment = self.classifier.of(object);
-        let mortal = match treatment {
-            Treatment::Mortal(reason, _) => Some(reason),
-            _ => self.kept.why(object),
-        };
-        if let Some(reason) = mortal {
+        if matches!(treatment, Treatment::Mortal(..)) || self.kept.why(object).is_some() {
             if let Treatment::Code = treatment {
                 // Its constants may be marked all the same: others hold them, too.
                 self.mortal_code.push(object)?;
             }
-            self.left.push((object, reason))?;
             return Ok(());
         }
         let references = match treatment {
@@ -160,19 +163,11 @@ impl<'gil> Marker<'_, '_, 'gil> {
     /// Visits everything that an object refers to: one that the collector knows, a dict or a tuple.
     fn references_of(&mut self, object: Ref<'gil>) -> Result<(), Stopped> {
         let heap = self.heap;
-        let traverse = match self.classifier.of(object) {
-            Treatment::Dict(traverse) => {
-                heap.each_item(object, |item| self.visit(item))?;
-                Some(traverse)
-            }
-            Treatment::Tuple(traverse)
-            | Treatment::Class(traverse)
-            | Treatment::Instance(traverse)
-            | Treatment::Other(traverse) => Some(traverse),
-            Treatment::Weak(traverse) | Treatment::Mortal(_, traverse) => traverse,
-            Treatment::Leaf | Treatment::Text | Treatment::Code => None,
-        };
-        match traverse {
+        let treatment = self.classifier.of(object);
+        if let Treatment::Dict(_) = treatment {
+            heap.each_item(object, |item| self.visit(item))?;
+        }
+        match treatment.traverse() {
             Some(traverse) => {
                 heap.each_reference(object, traverse, |referent| self.visit(referent))
             }
@@ -199,26 +194,25 @@ impl<'gil> Marker<'_, '_, 'gil> {
         Ok(())
     }
 
-    fn outcome(&mut self) -> Outcome {
-        self.left.as_mut_slice().sort_unstable();
-        let (mut outcome, mut tracked_left, mut last) = (Outcome::default(), 0, None);
-        for &(object, reason) in self.left.as_slice() {
-            if last == Some(object) {
-                continue;
-            }
-            last = Some(object);
+    fn outcome(&self, tracked: Tracked) -> Outcome {
+        let mut outcome = Outcome {
+            immortal: self.immortal,
+            unreferenced: (tracked.all)
+                .saturating_sub(tracked.born_immortal + self.tracked_immortal + tracked.kept),
+            ..Outcome::default()
+        };
+        for (_, reason) in self.kept.all() {
             *match reason {
                 Reason::Finalizer => &mut outcome.finalizer,
-                Reason::Owner => &mut outcome.owner,
+                Reason::Named => &mut outcome.named,
                 Reason::Awaited => &mut outcome.awaited,
+                Reason::Foreign => &mut outcome.foreign,
+                Reason::Owner => &mut outcome.owner,
+                Reason::Linked => &mut outcome.linked,
                 Reason::Lock => &mut outcome.lock,
                 Reason::Frame => &mut outcome.frame,
             } += 1;
-            tracked_left += u64::from(self.heap.is_tracked(object));
         }
-        outcome.immortal = self.immortal;
-        outcome.unreferenced = (self.kept.tracked)
-            .saturating_sub(self.kept.born_immortal + self.tracked_immortal + tracked_left);
         outcome
     }
 }

@@ -25,13 +25,18 @@ use crate::{
 mod audit;
 mod classify;
 mod frames;
+mod kept;
+mod known;
 mod layout;
+mod links;
 mod mark;
 mod prescan;
+mod tally;
 
 pub use audit::Audit;
-use classify::{Classifier, Named};
+use classify::Classifier;
 use frames::Frames;
+use known::Known;
 pub use mark::Outcome;
 
 /// What ends a walk before its time.
@@ -129,7 +134,7 @@ impl From<OutOfMemory> for Unable {
 /// Makes the heap of the current interpreter immortal, once it is proven that this can be done.
 ///
 /// To be called in the master, in its only thread that runs Python, right before `gc.freeze`.
-pub fn make(gil: &Gil<'_>, python: &Python) -> Result<(Outcome, Audit), Unable> {
+pub fn make(gil: &Gil<'_>, python: &Python, mortal: &[String]) -> Result<(Outcome, Audit), Unable> {
     let layout = RefcountLayout::of(python.version()).ok_or(Unable::Version(python.version()))?;
     if cfg!(not(target_pointer_width = "64")) {
         return Err(Unable::Build("not a 64-bit build"));
@@ -144,10 +149,10 @@ pub fn make(gil: &Gil<'_>, python: &Python) -> Result<(Outcome, Audit), Unable> 
     // What the application froze by itself is to be seen, too.
     Collector::current(gil)?.unfreeze()?;
 
-    let named = Named::find(gil);
+    let known = Known::find(gil, mortal)?;
     let frames = (layout == RefcountLayout::Flagged).then(|| Frames::find(gil));
     let frames = frames.transpose()?;
-    let mut classifier = Classifier::new(&heap, &named, proof.instances)?;
+    let mut classifier = Classifier::new(&heap, &known, proof.slots)?;
     let kept = prescan::prescan(&heap, &mut classifier, frames.as_ref())?;
     let (outcome, marks) = mark::mark(gil, &heap, &mut classifier, kept, proof.bytecode.as_ref())?;
     if let (Some(bytecode), Some(frames)) = (&proof.bytecode, &frames) {

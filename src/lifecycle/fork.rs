@@ -88,7 +88,7 @@ fn settle(running: &Running, gil: &Gil<'_>, when: &str) {
 
 fn immortalize(running: &Running, gil: &Gil<'_>) {
     let start = Instant::now();
-    match immortal::make(gil, &running.python) {
+    match immortal::make(gil, &running.python, &running.config.mortal) {
         Ok((outcome, audit)) => {
             let _ = AUDIT.set(audit);
             IMMORTAL.store(outcome.immortal, Ordering::Relaxed);

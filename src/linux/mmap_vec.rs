@@ -67,6 +67,19 @@ impl<T: Copy> MmapVec<T> {
         Some(unsafe { self.start.add(self.length).read() })
     }
 
+    /// Of neighbours that are the `same` keeps the first.
+    pub fn dedup_by(&mut self, same: impl Fn(&T, &T) -> bool) {
+        let values = self.as_mut_slice();
+        let mut kept = 0;
+        for at in 0..values.len() {
+            if at == 0 || !same(&values[at], &values[kept - 1]) {
+                values[kept] = values[at];
+                kept += 1;
+            }
+        }
+        self.length = kept;
+    }
+
     /// The values, in order.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         if self.start.is_null() {
@@ -144,6 +157,14 @@ mod tests {
             assert_eq!(pages.pop(), Some((i, i as u8)));
         }
         assert_eq!(pages.pop(), None);
+    }
+
+    #[test]
+    fn neighbours_that_are_equal_are_one() {
+        let mut pages = MmapVec::new();
+        [1, 1, 2, 3, 3, 3, 1].map(|value| pages.push(value).unwrap());
+        pages.dedup_by(|a, b| a == b);
+        assert_eq!(pages.as_slice(), [1, 2, 3, 1]);
     }
 
     #[test]

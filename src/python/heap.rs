@@ -174,9 +174,19 @@ pub struct Panicked;
 pub struct Flags(c_ulong);
 
 impl Flags {
+    /// Instances are lists.
+    pub fn lists(self) -> bool {
+        self.0 & 1 << 25 != 0
+    }
+
     /// Instances are tuples.
     pub fn tuples(self) -> bool {
         self.0 & 1 << 26 != 0
+    }
+
+    /// Instances are ints, lists, tuples, bytes, strings, dicts or exceptions: data, whatever a subclass adds.
+    pub fn data(self) -> bool {
+        self.0 & 0x7f << 24 != 0
     }
 
     /// Instances are dicts.
@@ -320,6 +330,13 @@ impl<'gil> Heap<'gil> {
             let target = NonNull::new(target).filter(|_| !callback.is_null())?;
             Some(Ref::new(target))
         }
+    }
+
+    /// The class from which a class was derived first; `None` for `object`.
+    pub fn base_of<'a>(&self, class: Class<'a>) -> Option<Class<'a>> {
+        let base = NonNull::new(self.slot(class, Slot::Base).cast::<PyObject>())?;
+        // SAFETY: a class keeps its base alive.
+        Some(Class(unsafe { Ref::new(base) }))
     }
 
     /// What stands in a slot of a class; NULL where there is nothing.
