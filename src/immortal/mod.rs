@@ -30,6 +30,7 @@ mod known;
 mod layout;
 mod links;
 mod mark;
+mod owners;
 mod prescan;
 mod tally;
 
