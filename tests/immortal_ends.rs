@@ -332,7 +332,8 @@ fn the_rule_of_gain_and_classes_named_by_the_operator() {
         let answer = uwsgi.get("/").body;
         assert_eq!(answer, "[] ['named', 'derived', 'inner'] True");
         let log = uwsgi.log();
-        let warning = "[pycow] WARNING: pycow-mortal: there is no class handles.Missing in what was loaded";
+        let warning =
+            "[pycow] WARNING: pycow-mortal: there is no class handles.Missing in what was loaded";
         assert_eq!(log.matches(warning).count(), 1, "{log}");
         assert_eq!(log.matches("[pycow] WARNING").count(), 1, "{log}");
         assert!(log.contains(" 3 named by pycow-mortal, "), "{log}");

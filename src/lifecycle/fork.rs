@@ -18,7 +18,7 @@ use crate::{
         process::{self, Handler},
         reader,
     },
-    python::{interpreter::Gil, interpreters},
+    python::{garbage, interpreter::Gil, interpreters},
     role::Role,
 };
 
@@ -38,7 +38,13 @@ pub fn before_fork(handler: Handler) {
     leave_first(handler);
     if running.config.gc.freezes() {
         if running.host.lazy_apps() {
-            log::warn!("lazy-apps: every worker loads a heap of its own, nothing of it is shared");
+            let freeze = match running.config.gc {
+                GcPolicy::Immortal => "; going on with freeze",
+                _ => "",
+            };
+            log::warn!(
+                "lazy-apps: every worker loads a heap of its own, nothing of it is shared{freeze}"
+            );
         } else {
             running
                 .python
@@ -68,7 +74,14 @@ fn merge_pages() {
 /// of the main one first become what the policy says.
 fn settle(running: &Running, gil: &Gil<'_>, when: &str) {
     let start = Instant::now();
-    let immortal = running.config.gc == GcPolicy::Immortal;
+    interpreters::each(gil, |gil, _| {
+        say_of(
+            "garbage of the loading phase",
+            garbage::end_what_it_owns(gil),
+        );
+    });
+    // With lazy-apps there is nothing to share.
+    let immortal = running.config.gc == GcPolicy::Immortal && !running.host.lazy_apps();
     if immortal {
         immortalize(running, gil);
     }

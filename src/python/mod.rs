@@ -3,6 +3,7 @@
 pub mod api;
 pub mod code;
 pub mod exit;
+pub mod garbage;
 pub mod gc;
 pub mod gc_methods;
 pub mod heap;
