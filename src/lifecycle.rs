@@ -36,7 +36,7 @@ pub fn before_first_fork() {
         ksm::merge_and_say();
     }
     if plugin.config.gc.freezes() && plugin.host.lazy_apps() {
-        log::warn!("lazy-apps: every worker loads a heap of its own, nothing of it is shared");
+        heap::warn_of_lazy_apps(plugin);
     } else {
         plugin
             .python
@@ -154,6 +154,7 @@ pub fn request_done() {
     if let Some((plugin, process)) = known() {
         let requests = process.count_request();
         sharing::request_done(plugin, process, requests);
+        heap::audit(plugin);
     }
 }
 

@@ -1,15 +1,39 @@
 //! What becomes of the heap that applications loaded.
 
-use std::{fmt, sync::atomic::Ordering::Relaxed, time::Instant};
+use std::{
+    fmt,
+    sync::{atomic::Ordering::Relaxed, OnceLock},
+    time::Instant,
+};
 
 use crate::{
     collector,
     config::{ExitPolicy, GcPolicy},
-    immortal,
-    linux::usage,
+    immortal::{self, Audit},
+    linux::{clock, usage},
     plugin::Plugin,
-    python::{files, interpreter::Gil, interpreters},
+    python::{files, garbage, interpreter::Gil, interpreters},
 };
+
+/// Checks the marks that were made before the fork. Static, as requests come without an argument to
+/// carry it.
+static AUDIT: OnceLock<Audit> = OnceLock::new();
+
+/// A request is over: a few marks are looked at.
+pub fn audit(plugin: &Plugin) {
+    if let Some(audit) = AUDIT.get() {
+        audit.step(&plugin.python, clock::cpu_time);
+    }
+}
+
+/// What there is to say of lazy-apps.
+pub fn warn_of_lazy_apps(plugin: &Plugin) {
+    let freeze = match plugin.config.gc {
+        GcPolicy::Immortal => "; going on with freeze",
+        _ => "",
+    };
+    log::warn!("lazy-apps: every worker loads a heap of its own, nothing of it is shared{freeze}");
+}
 
 /// Every object there is leaves the collector's sight, in every interpreter; under `immortal` those
 /// of the main one first become what the policy says.
@@ -20,7 +44,15 @@ pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
         return;
     }
     let start = Instant::now();
-    if plugin.config.gc == GcPolicy::Immortal {
+    interpreters::each(gil, |gil, _| {
+        log_if_err(
+            "garbage of the loading phase",
+            garbage::end_what_it_owns(gil),
+        );
+    });
+    // With lazy-apps there is nothing to share.
+    let immortal = plugin.config.gc == GcPolicy::Immortal && !plugin.host.lazy_apps();
+    if immortal {
         immortalize(plugin, gil);
     }
     if let Some(own) = plugin.default_thresholds.get() {
@@ -31,7 +63,7 @@ pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
     }
     let frozen = collector::freeze_heap(gil);
     plugin.frozen.store(frozen.objects, Relaxed);
-    let only = frozen.interpreters > 1 && plugin.config.gc == GcPolicy::Immortal;
+    let only = frozen.interpreters > 1 && immortal;
     let which = if only {
         " (only the first is immortal)"
     } else {
@@ -48,8 +80,9 @@ pub fn is_torn_down_immortal(plugin: &Plugin) -> bool {
 
 fn immortalize(plugin: &Plugin, gil: &Gil<'_>) {
     let start = Instant::now();
-    match immortal::make(gil, &plugin.python) {
-        Ok(outcome) => {
+    match immortal::make(gil, &plugin.python, &plugin.config.mortal) {
+        Ok((outcome, audit)) => {
+            let _ = AUDIT.set(audit);
             plugin.immortal.store(outcome.immortal, Relaxed);
             let megabytes = usage::own().map_or(0, |usage| (usage.shared + usage.private) >> 20);
             let seconds = start.elapsed().as_secs_f64();

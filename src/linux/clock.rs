@@ -16,6 +16,12 @@ pub fn own_cpu() -> Duration {
     Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
 }
 
+/// CPU time that this process has used, all of its threads, since it was forked.
+pub fn cpu_time() -> Duration {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

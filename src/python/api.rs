@@ -89,6 +89,7 @@ api! {
         PyList_New: fn(isize) -> *mut PyObject;
         PyList_Append: fn(*mut PyObject, *mut PyObject) -> c_int;
         PyDict_SetItemString: fn(*mut PyObject, *const c_char, *mut PyObject) -> c_int;
+        PyObject_IsTrue: fn(*mut PyObject) -> c_int;
         PyObject_Str: fn(*mut PyObject) -> *mut PyObject;
         PyTuple_New: fn(isize) -> *mut PyObject;
         PyTuple_SetItem: fn(*mut PyObject, isize, *mut PyObject) -> c_int;
@@ -98,6 +99,7 @@ api! {
         PyLong_AsLong: fn(*mut PyObject) -> c_long;
         PyUnicode_FromString: fn(*const c_char) -> *mut PyObject;
         PyUnicode_AsUTF8String: fn(*mut PyObject) -> *mut PyObject;
+        PyBytes_Size: fn(*mut PyObject) -> isize;
         PyBytes_AsString: fn(*mut PyObject) -> *mut c_char;
         PySys_GetObject: fn(*const c_char) -> *mut PyObject;
         PyErr_Occurred: fn() -> *mut PyObject;

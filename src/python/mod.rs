@@ -3,9 +3,11 @@
 #![allow(unsafe_code, reason = "a host: CPython's functions and objects")]
 
 pub mod api;
+pub mod code;
 pub mod exit;
 pub mod files;
 pub mod fork;
+pub mod garbage;
 pub mod gc;
 pub mod gc_methods;
 pub mod heap;

@@ -4,6 +4,7 @@ use std::{
     ffi::CStr,
     mem::ManuallyDrop,
     ptr::{self, NonNull},
+    slice,
 };
 
 use pyo3_ffi::PyObject;
@@ -121,6 +122,16 @@ impl<'a> PyRef<'a> {
         }
     }
 
+    /// `bool(self)`; false if it raises.
+    pub fn is_true(&self) -> bool {
+        // SAFETY: the GIL is held.
+        let answer = unsafe { (self.api.PyObject_IsTrue)(self.as_ptr()) };
+        if answer < 0 {
+            self.gil().raised();
+        }
+        answer > 0
+    }
+
     /// The value of an int.
     pub fn as_i64(&self) -> Result<i64, PyErr> {
         // SAFETY: the GIL is held.
@@ -150,6 +161,21 @@ impl<'a> PyRef<'a> {
                 }
             })
             .collect()
+    }
+
+    /// The bytes of a bytes object; none of anything else.
+    pub fn bytes(&self) -> Vec<u8> {
+        // SAFETY: the GIL is held; -1 with an exception if these are no bytes.
+        let size = unsafe { (self.api.PyBytes_Size)(self.as_ptr()) };
+        let Ok(size) = usize::try_from(size) else {
+            self.gil().raised();
+            return Vec::new();
+        };
+        // SAFETY: a bytes object, whose contents do not change as long as it is held.
+        unsafe {
+            let start = (self.api.PyBytes_AsString)(self.as_ptr());
+            slice::from_raw_parts(start.cast::<u8>(), size).to_vec()
+        }
     }
 
     /// `str(self)`; `None` if that raises.
