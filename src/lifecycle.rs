@@ -288,7 +288,7 @@ pub fn post_fork(handlers: &Handlers) {
             safe_points::in_mule(plugin, gil, handlers);
         }
         if !is_worker || !plugin.host.lazy_apps() {
-            collect_again(plugin, gil);
+            collect_again(plugin, process, gil);
         }
     });
     fork::release_signals();
@@ -309,11 +309,12 @@ fn role(gil: &Gil<'_>) -> Role {
 }
 
 /// Applications are loaded: collections begin, where the policy wants them.
-fn collect_again(plugin: &Plugin, gil: &Gil<'_>) {
+fn collect_again(plugin: &'static Plugin, process: &Process, gil: &Gil<'_>) {
+    let paced = matches!(process.role, Role::Worker(_));
     if let Some(own) = plugin.default_thresholds.get() {
         log_if_err(
             "gc.set_threshold",
-            collector::enable_in_worker(&plugin.config, own, gil),
+            collector::enable_in_worker(&plugin.config, own, &plugin.python, gil, paced),
         );
     }
 }
@@ -334,7 +335,7 @@ pub fn worker_ready() {
     if plugin.host.lazy_apps() {
         plugin.python.with_gil(|gil| {
             freeze(plugin, gil, "in this worker");
-            collect_again(plugin, gil);
+            collect_again(plugin, process, gil);
         });
     }
     if plugin.config.gc.freezes() {
@@ -356,6 +357,7 @@ pub fn request_done() {
     if let Some((plugin, process)) = known() {
         let requests = process.count_request();
         sharing::request_done(plugin, process, requests);
+        collector::request_done(&plugin.python, requests);
     }
 }
 

@@ -7,6 +7,7 @@ pub mod exit;
 pub mod files;
 pub mod fork;
 pub mod gc;
+pub mod gc_callbacks;
 pub mod gc_methods;
 pub mod heap;
 pub mod interpreter;
