@@ -96,7 +96,7 @@ pub fn post_fork(handlers: &Handlers) {
             safe_points::in_mule(plugin, gil, handlers);
         }
         if !is_worker || !plugin.host.lazy_apps() {
-            heap::collect_again(plugin, gil);
+            heap::collect_again(plugin, process, gil);
         }
     });
     fork::release_signals();
@@ -132,7 +132,7 @@ pub fn worker_ready() {
     if plugin.host.lazy_apps() {
         plugin.python.with_gil(|gil| {
             heap::freeze(plugin, gil, "in this worker");
-            heap::collect_again(plugin, gil);
+            heap::collect_again(plugin, process, gil);
         });
     }
     if plugin.config.gc.freezes() {
@@ -155,6 +155,7 @@ pub fn request_done() {
         let requests = process.count_request();
         sharing::request_done(plugin, process, requests);
         heap::audit(plugin);
+        collector::request_done(&plugin.python, requests);
     }
 }
 

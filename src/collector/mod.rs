@@ -2,16 +2,16 @@
 //! fork, collections in workers by the thresholds in force.
 //!
 //! One rule says what workers run with, [`in_workers`], and it asks the interpreter. The log, the
-//! JSON and the workers all have it from there, or from [`known_thresholds`], where it leaves what it
-//! found for those that hold no GIL.
+//! JSON and the workers all have it from there, or from [`counters`], where it leaves what it found
+//! for those that hold no GIL.
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use crate::{
-    config::{Config, GcPolicy, Thresholds},
+    config::{Config, GcPolicy, Pacing, Thresholds},
     python::{
         gc::Collector,
         interpreter::{Gil, Python},
@@ -20,7 +20,14 @@ use crate::{
     },
 };
 
+mod counters;
+mod full;
 mod guard;
+mod pacing;
+mod young;
+
+pub use counters::{counters, known_thresholds, Counters, Generation, GENERATIONS};
+pub use pacing::request_done;
 
 /// Automatic collections are wanted: in workers whose applications are loaded, but for `off`.
 ///
@@ -45,7 +52,8 @@ pub fn start(config: &Config, python: &'static Python, gil: &Gil<'_>) -> Result<
     if config.gc != GcPolicy::Keep {
         switch_off(gil)?;
     }
-    KNOWN.store(&in_workers(config, &own, gil)?);
+    counters::know(&in_workers(config, &own, gil)?);
+    pacing::watch(gil, python);
     if config.guarded() {
         guard::install(gil, python);
     }
@@ -73,7 +81,10 @@ pub fn in_workers(config: &Config, own: &Thresholds, gil: &Gil<'_>) -> Result<Th
         return Ok(now);
     }
     let base = if is_off(&now) { own } else { &now };
-    Ok(config.thresholds.map_or(*base, |given| given.over(base)))
+    Ok(match config.pacing {
+        Pacing::Fixed(given) => given.over(base),
+        Pacing::Cpython | Pacing::Auto => *base,
+    })
 }
 
 /// The application set no thresholds of its own.
@@ -86,7 +97,7 @@ fn is_off(thresholds: &Thresholds) -> bool {
 pub fn loaded(config: &Config, own: &Thresholds, gil: &Gil<'_>) -> Result<(), PyErr> {
     let now = thresholds(gil)?;
     let in_workers = in_workers(config, own, gil)?;
-    KNOWN.store(&in_workers);
+    counters::know(&in_workers);
     if !is_off(&now) && now == in_workers {
         log::info!("the application set the collector's thresholds to {now}: workers keep them");
     } else if !is_off(&now) {
@@ -100,51 +111,43 @@ pub fn loaded(config: &Config, own: &Thresholds, gil: &Gil<'_>) -> Result<(), Py
 
 /// Applications are loaded, in this worker, mule or spooler: collections begin, where the policy
 /// wants them, in every interpreter. Returns the thresholds in force after that, in the main one.
+///
+/// With `paced` (a worker, whose requests have an end) the option `auto` is heeded.
 pub fn enable_in_worker(
     config: &Config,
     own: &Thresholds,
+    python: &'static Python,
     gil: &Gil<'_>,
+    paced: bool,
 ) -> Result<Thresholds, PyErr> {
+    counters::reset();
+    let mut outcome = Ok(());
+    let mut paced = paced && config.gc.freezes() && config.pacing == Pacing::Auto;
     if config.gc.freezes() {
         WANTED.store(true, Relaxed);
-        let mut outcome = Ok(());
-        interpreters::each(gil, |gil, _| {
-            let enabled = in_workers(config, own, gil)
-                .and_then(|wanted| Collector::current(gil)?.set_thresholds(wanted.values()));
-            outcome = std::mem::replace(&mut outcome, Ok(())).and(enabled);
-        });
-        outcome?;
     }
+    interpreters::each(gil, |gil, _| {
+        pacing::watch(gil, python);
+        if config.gc.freezes() {
+            let enabled = enable(config, own, gil);
+            // Where an application set its own, it does not want to be paced.
+            paced &= enabled.as_ref().is_ok_and(|now| now == own);
+            outcome = std::mem::replace(&mut outcome, Ok(())).and(enabled.map(drop));
+        }
+    });
+    outcome?;
     let now = thresholds(gil)?;
-    KNOWN.store(&now);
+    counters::know(&now);
+    if paced {
+        pacing::begin(gil, python, own);
+    }
     Ok(now)
 }
 
-/// What the main interpreter of this process last said, or of a worker's before there is one; `None`
-/// if it could not be asked. For those that hold no GIL.
-pub fn known_thresholds() -> Option<Thresholds> {
-    KNOWN.load()
-}
-
-/// Three numbers and how many of them there are. Without a lock: a fork may happen at any time in
-/// another thread.
-struct Known([AtomicI32; 3], AtomicI32);
-
-static KNOWN: Known = Known([const { AtomicI32::new(0) }; 3], AtomicI32::new(0));
-
-impl Known {
-    fn store(&self, thresholds: &Thresholds) {
-        let values = thresholds.values();
-        for (place, value) in self.0.iter().zip(values) {
-            place.store(*value, Relaxed);
-        }
-        self.1.store(values.len() as i32, Relaxed);
-    }
-
-    fn load(&self) -> Option<Thresholds> {
-        let all = [0, 1, 2].map(|i| self.0[i].load(Relaxed));
-        Thresholds::new(all.get(..self.1.load(Relaxed) as usize)?)
-    }
+fn enable(config: &Config, own: &Thresholds, gil: &Gil<'_>) -> Result<Thresholds, PyErr> {
+    let wanted = in_workers(config, own, gil)?;
+    Collector::current(gil)?.set_thresholds(wanted.values())?;
+    Ok(wanted)
 }
 
 /// What left the collector's sight.

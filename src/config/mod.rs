@@ -123,13 +123,24 @@ impl fmt::Display for Thresholds {
     }
 }
 
+/// How often workers collect (`pycow-gc-threshold`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pacing {
+    /// By CPython's own thresholds, or those that the application set.
+    Cpython,
+    /// By these.
+    Fixed(Thresholds),
+    /// As what collections cost and find makes it worthwhile; those that the application set win.
+    Auto,
+}
+
 /// The options in force. Built while uWSGI reads its configuration, not changed after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `pycow-gc`
     pub gc: GcPolicy,
-    /// `pycow-gc-threshold`; `None`: CPython's own, or what the application set.
-    pub thresholds: Option<Thresholds>,
+    /// `pycow-gc-threshold`
+    pub pacing: Pacing,
     /// `pycow-gc-guard`; `None`: by policy, see [`Config::guarded`].
     guard: Option<bool>,
     /// `pycow-mortal`: classes, as `module.Class`.
@@ -154,7 +165,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             gc: GcPolicy::Freeze,
-            thresholds: None,
+            pacing: Pacing::Cpython,
             guard: None,
             mortal: Vec::new(),
             exit: ExitPolicy::Fast,
@@ -178,7 +189,7 @@ impl Config {
     pub fn without_effect(&self) -> Option<&'static str> {
         match self.gc {
             GcPolicy::Keep if self.guard == Some(true) => Some("pycow-gc-guard"),
-            GcPolicy::Keep | GcPolicy::Off if self.thresholds.is_some() => {
+            GcPolicy::Keep | GcPolicy::Off if self.pacing != Pacing::Cpython => {
                 Some("pycow-gc-threshold")
             }
             policy if policy != GcPolicy::Immortal && !self.mortal.is_empty() => {

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::{Config, ExitPolicy, ForkPolicy, GcPolicy, Thresholds};
+use super::{Config, ExitPolicy, ForkPolicy, GcPolicy, Pacing, Thresholds};
 
 /// A value that an option does not take.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,11 +62,14 @@ pub const OPTIONS: [Opt; 11] = [
     },
     Opt {
         name: c"pycow-gc-threshold",
-        help: c"set the collector's thresholds in workers under freeze and immortal (A[,B[,C]])",
+        help: c"set the collector's thresholds in workers under freeze and immortal (A[,B[,C]] or auto)",
         is_switch: false,
-        allowed: "one to three whole numbers, A[,B[,C]], the first above 0",
+        allowed: "auto, or one to three whole numbers, A[,B[,C]], the first above 0",
         apply: |config, value| {
-            config.thresholds = Some(thresholds(value)?);
+            config.pacing = match value {
+                "auto" => Pacing::Auto,
+                _ => Pacing::Fixed(thresholds(value)?),
+            };
             Some(())
         },
     },
@@ -245,9 +248,11 @@ mod tests {
 
     #[test]
     fn thresholds_are_one_to_three_numbers() {
-        let set = |value| configured(&[("pycow-gc-threshold", value)]).map(|c| c.thresholds);
-        assert_eq!(set("50000,20").unwrap(), Thresholds::new(&[50000, 20]));
-        assert_eq!(set(" 1, 2, 3 ").unwrap(), Thresholds::new(&[1, 2, 3]));
+        let set = |value| configured(&[("pycow-gc-threshold", value)]).map(|c| c.pacing);
+        let fixed = |values| Pacing::Fixed(Thresholds::new(values).unwrap());
+        assert_eq!(set("50000,20"), Ok(fixed(&[50000, 20])));
+        assert_eq!(set(" 1, 2, 3 "), Ok(fixed(&[1, 2, 3])));
+        assert_eq!(set("auto"), Ok(Pacing::Auto));
         for wrong in [
             "",
             "0",
@@ -258,6 +263,8 @@ mod tests {
             "1;2",
             "x",
             "3000000000",
+            "AUTO",
+            "auto,10",
         ] {
             assert!(set(wrong).is_err(), "{wrong}");
         }

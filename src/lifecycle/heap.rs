@@ -11,7 +11,7 @@ use crate::{
     config::{ExitPolicy, GcPolicy},
     immortal::{self, Audit},
     linux::{clock, usage},
-    plugin::Plugin,
+    plugin::{Plugin, Process, Role},
     python::{files, garbage, interpreter::Gil, interpreters},
 };
 
@@ -22,7 +22,7 @@ static AUDIT: OnceLock<Audit> = OnceLock::new();
 /// A request is over: a few marks are looked at.
 pub fn audit(plugin: &Plugin) {
     if let Some(audit) = AUDIT.get() {
-        audit.step(&plugin.python, clock::cpu_time);
+        audit.step(&plugin.python, clock::process_cpu);
     }
 }
 
@@ -93,11 +93,12 @@ fn immortalize(plugin: &Plugin, gil: &Gil<'_>) {
 }
 
 /// Applications are loaded: collections begin, where the policy wants them.
-pub fn collect_again(plugin: &Plugin, gil: &Gil<'_>) {
+pub fn collect_again(plugin: &'static Plugin, process: &Process, gil: &Gil<'_>) {
+    let paced = matches!(process.role, Role::Worker(_));
     if let Some(own) = plugin.default_thresholds.get() {
         log_if_err(
             "gc.set_threshold",
-            collector::enable_in_worker(&plugin.config, own, gil),
+            collector::enable_in_worker(&plugin.config, own, &plugin.python, gil, paced),
         );
     }
 }

@@ -14,5 +14,7 @@ pub mod mmap_vec;
 pub mod process;
 pub mod signals;
 pub mod smaps;
+pub mod sockets;
+pub mod statm;
 pub mod time_limit;
 pub mod usage;

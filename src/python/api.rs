@@ -87,7 +87,6 @@ api! {
         PyObject_CallObject: fn(*mut PyObject, *mut PyObject) -> *mut PyObject;
         PyType_IsSubtype: fn(*mut PyTypeObject, *mut PyTypeObject) -> c_int;
         PyList_New: fn(isize) -> *mut PyObject;
-        PyList_Append: fn(*mut PyObject, *mut PyObject) -> c_int;
         PyDict_SetItemString: fn(*mut PyObject, *const c_char, *mut PyObject) -> c_int;
         PyObject_IsTrue: fn(*mut PyObject) -> c_int;
         PyObject_Str: fn(*mut PyObject) -> *mut PyObject;
@@ -95,9 +94,13 @@ api! {
         PyTuple_SetItem: fn(*mut PyObject, isize, *mut PyObject) -> c_int;
         PyTuple_GetItem: fn(*mut PyObject, isize) -> *mut PyObject;
         PyTuple_Size: fn(*mut PyObject) -> isize;
+        PyList_Size: fn(*mut PyObject) -> isize;
+        PyList_GetItem: fn(*mut PyObject, isize) -> *mut PyObject;
+        PyList_Append: fn(*mut PyObject, *mut PyObject) -> c_int;
         PyLong_FromLong: fn(c_long) -> *mut PyObject;
         PyLong_AsLong: fn(*mut PyObject) -> c_long;
         PyUnicode_FromString: fn(*const c_char) -> *mut PyObject;
+        PyUnicode_CompareWithASCIIString: fn(*mut PyObject, *const c_char) -> c_int;
         PyUnicode_AsUTF8String: fn(*mut PyObject) -> *mut PyObject;
         PyBytes_Size: fn(*mut PyObject) -> isize;
         PyBytes_AsString: fn(*mut PyObject) -> *mut c_char;
@@ -106,6 +109,7 @@ api! {
         PyErr_Fetch: fn(*mut *mut PyObject, *mut *mut PyObject, *mut *mut PyObject);
         PyErr_NormalizeException: fn(*mut *mut PyObject, *mut *mut PyObject, *mut *mut PyObject);
         PyErr_WriteUnraisable: fn(*mut PyObject);
+        PyGC_Collect: fn() -> isize;
         PyEval_GetFrame: fn() -> *mut PyFrameObject;
         PyThreadState_New: fn(*mut PyInterpreterState) -> *mut PyThreadState;
         PyThreadState_Swap: fn(*mut PyThreadState) -> *mut PyThreadState;

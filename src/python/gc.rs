@@ -6,6 +6,17 @@ use super::{
     reference::{PyErr, PyRef},
 };
 
+/// The collector of that version (such as `3.14.2`) is incremental: it collects part of the old
+/// objects with the young ones, by the second threshold, and ignores the third. (CPython 3.14.0 to
+/// 3.14.4; 3.14.5 went back to generations.)
+pub fn is_incremental(version: &str) -> bool {
+    let patch = version.strip_prefix("3.14.").map(|rest| {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        rest[..digits].parse()
+    });
+    matches!(patch, Some(Ok(0..=4u8)))
+}
+
 /// The collector of the interpreter whose state is current.
 pub struct Collector<'a> {
     module: PyRef<'a>,
@@ -17,6 +28,11 @@ impl<'a> Collector<'a> {
         Ok(Self {
             module: gil.import(c"gc")?,
         })
+    }
+
+    /// The module as it was imported, without running what replaces `__import__`.
+    pub fn at_hand(gil: &Gil<'a>) -> Option<Self> {
+        gil.imported(c"gc").map(|module| Self { module })
     }
 
     /// `gc.get_threshold()`: 700,10,10 up to 3.12, 2000,10,10 or 2000,10,0 after.
@@ -37,6 +53,20 @@ impl<'a> Collector<'a> {
         gc_methods::as_pycow(|| self.module.call_method(c"set_threshold", &arguments)).map(drop)
     }
 
+    /// Objects that came since the last collection, less those that went: the first of
+    /// `gc.get_count()`.
+    pub fn young(&self) -> Result<u64, PyErr> {
+        let counts = self.module.call_method(c"get_count", &[])?;
+        let first = counts.items().first().map_or(Ok(0), PyRef::as_i64)?;
+        Ok(u64::try_from(first).unwrap_or(0))
+    }
+
+    /// A full collection, unless the application switched the collector off (`gc.disable`).
+    pub fn collect(&self) {
+        // SAFETY: the GIL is held; it keeps the exception that is set, if one is.
+        unsafe { (self.module.gil().api.PyGC_Collect)() };
+    }
+
     /// `gc.unfreeze()`: what an application froze is tracked like the rest again.
     pub fn unfreeze(&self) -> Result<(), PyErr> {
         gc_methods::as_pycow(|| self.module.call_method(c"unfreeze", &[])).map(drop)
@@ -49,5 +79,20 @@ impl<'a> Collector<'a> {
     pub fn freeze(&self) -> Result<i64, PyErr> {
         self.module.call_method(c"freeze", &[])?;
         self.module.call_method(c"get_freeze_count", &[])?.as_i64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_incremental;
+
+    #[test]
+    fn five_versions_are_incremental() {
+        for version in ["3.14.0", "3.14.4", "3.14.0rc2"] {
+            assert!(is_incremental(version), "{version}");
+        }
+        for version in ["3.14.5", "3.14.10", "3.13.0", "3.15.0", "3.1"] {
+            assert!(!is_incremental(version), "{version}");
+        }
     }
 }

@@ -9,6 +9,7 @@ pub mod files;
 pub mod fork;
 pub mod garbage;
 pub mod gc;
+pub mod gc_callbacks;
 pub mod gc_methods;
 pub mod heap;
 pub mod interpreter;

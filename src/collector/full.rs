@@ -1,0 +1,288 @@
+//! The pace of full collections: when one is due in this process.
+//!
+//! Garbage that survived young collections waits for a full one. It can be no more than what came
+//! since the last: counted as objects that survived, and seen as memory that the process holds. A
+//! full collection is wanted when that may be as much as is allowed. It is due if the last one found
+//! much, or if another is affordable; the more there may be to find, the more is.
+
+use std::time::Duration;
+
+use super::young::OBJECT;
+
+/// What cyclic garbage may take: that many bytes, or that part of the private memory.
+const ALLOWED: u64 = 4 << 20;
+const ALLOWED_PART: u64 = 10;
+/// CPU time that must pass for one of collections, where they find little: 1/200, or 0.5%.
+const PAUSE: f64 = 200.0;
+/// At so many times what is allowed the cost does not matter any more.
+const ENOUGH: f64 = 8.0;
+/// What a full collection takes for an object, until one was seen.
+const OBJECT_TAKES: Duration = Duration::from_nanos(100);
+/// Much is at least this share of what came since the last full collection.
+const MUCH: f64 = 0.2;
+/// Next to nothing is less than that share.
+const NOTHING: f64 = 0.02;
+/// How often one that is due is put off because a connection waits.
+const PATIENCE: u32 = 8;
+
+/// What can be asked of the process at the end of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Resident memory, in bytes; 0 if it is not known.
+    pub(super) resident: u64,
+    /// CPU time of the process.
+    pub(super) at: Duration,
+    /// Requests that it has served.
+    pub(super) requests: u64,
+    /// Objects that no collection has looked at yet.
+    pub(super) young: u64,
+}
+
+/// The pace of full collections.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Full {
+    /// Objects that survived young collections since the last full one, at most.
+    survivors: u64,
+    /// What was seen right after the last full collection.
+    last: Seen,
+    /// The last full collection was seen to the end, but not what the process held then.
+    is_stale: bool,
+    /// Objects that the last one left.
+    objects: u64,
+    /// What it took for an object that it looked at.
+    object_takes: Duration,
+    found_much: bool,
+    found_nothing: bool,
+    /// Requests between the last two, if the last found much: so many again will leave as much
+    /// garbage, be it in memory that the process had already.
+    rhythm: Option<u64>,
+    /// Private memory of the process, in bytes, when it was last measured.
+    private: u64,
+    put_off: u32,
+}
+
+impl Full {
+    /// A worker begins with a frozen heap: nothing is garbage yet.
+    pub(super) fn new(now: Seen) -> Self {
+        Self {
+            survivors: 0,
+            last: now,
+            is_stale: false,
+            objects: 0,
+            object_takes: OBJECT_TAKES,
+            found_much: false,
+            found_nothing: false,
+            rhythm: None,
+            private: 0,
+            put_off: 0,
+        }
+    }
+
+    /// What cyclic garbage may take, in bytes.
+    fn allowed(&self) -> u64 {
+        (self.private / ALLOWED_PART).max(ALLOWED)
+    }
+
+    /// Objects survived a young collection.
+    pub(super) fn survived(&mut self, objects: u64) {
+        self.survivors = self.survivors.saturating_add(objects);
+    }
+
+    /// What was measured right after the last full collection is missing: it ran inside a request.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
+    /// The private memory was measured.
+    pub(super) fn measured(&mut self, private: u64) {
+        self.private = private;
+    }
+
+    /// The last full collection left so much resident. What came since the one before is private.
+    pub(super) fn left(&mut self, resident: u64) {
+        self.private += resident.saturating_sub(self.last.resident);
+        self.last.resident = resident;
+        self.is_stale = false;
+    }
+
+    /// A request is over: is a full collection due?
+    pub(super) fn is_due(&self, now: &Seen) -> bool {
+        let grown = now.resident.saturating_sub(self.last.resident);
+        let times = self
+            .times(now.young)
+            .max(grown as f64 / self.allowed() as f64);
+        let served = now.requests.saturating_sub(self.last.requests);
+        let by_rhythm = self.rhythm.is_some_and(|requests| served >= requests);
+        by_rhythm || times >= 1.0 && self.is_worthwhile(now.at, now.young, times)
+    }
+
+    /// So many objects came that their garbage may take what is allowed.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.times(0) >= 1.0
+    }
+
+    /// Objects that came since the last full collection, at most.
+    fn came(&self, young: u64) -> u64 {
+        self.survivors.saturating_add(young)
+    }
+
+    /// How many times what is allowed these may take.
+    fn times(&self, young: u64) -> f64 {
+        self.came(young) as f64 * OBJECT as f64 / self.allowed() as f64
+    }
+
+    /// One that is due is put off while a connection waits, for some requests.
+    pub(super) fn put_off(&mut self) -> bool {
+        self.put_off += 1;
+        self.put_off <= PATIENCE
+    }
+
+    /// Twice as much as is allowed has come and no request was over meanwhile: the interpreter is to
+    /// collect by itself.
+    pub(super) fn is_overdue(&self, at: Duration) -> bool {
+        let times = self.times(0);
+        times >= 2.0 && self.is_worthwhile(at, 0, times / 2.0)
+    }
+
+    /// The last one found much, or another is affordable. The more there may be to find, the more it
+    /// may cost; less so where nothing was found.
+    fn is_worthwhile(&self, at: Duration, young: u64, times: f64) -> bool {
+        // A child of the process begins at 0 again.
+        let passed = at.checked_sub(self.last.at).unwrap_or(at);
+        let takes = self.object_takes.as_secs_f64() * (self.objects + self.came(young)) as f64;
+        let pressure = if self.found_nothing {
+            times
+        } else {
+            times * times
+        };
+        let affordable = passed.as_secs_f64() >= takes * PAUSE / pressure;
+        self.found_much || affordable || times >= ENOUGH
+    }
+
+    /// A full collection found so many objects and took so long; `now` is what was seen before it,
+    /// but for what it left resident. With `by_us` it ran between two requests.
+    pub(super) fn collected(&mut self, found: u64, cost: Duration, now: Seen, by_us: bool) {
+        let came = self.came(now.young).max(1);
+        let looked_at = (self.objects + came).max(found);
+        self.objects = looked_at - found;
+        self.object_takes = cost.div_f64(looked_at as f64);
+        self.found_much = found as f64 >= came as f64 * MUCH;
+        let served = now.requests.saturating_sub(self.last.requests).max(1);
+        self.found_nothing = (found as f64) < came as f64 * NOTHING;
+        self.rhythm = (self.found_much && by_us).then_some(served);
+        self.survivors = 0;
+        self.last = now;
+        self.is_stale = !by_us;
+        self.put_off = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MB: u64 = 1 << 20;
+
+    fn seen(resident: u64, milliseconds: u64, requests: u64) -> Seen {
+        Seen {
+            resident,
+            at: Duration::from_millis(milliseconds),
+            requests,
+            young: 500,
+        }
+    }
+
+    fn fresh() -> Full {
+        Full::new(seen(100 * MB, 0, 0))
+    }
+
+    #[test]
+    fn nothing_is_due_where_nothing_grows() {
+        let mut full = fresh();
+        full.survived(5_000);
+        assert!(!full.is_due(&seen(103 * MB, 60_000, 10_000)));
+    }
+
+    #[test]
+    fn survivors_and_memory_make_it_due() {
+        let mut full = fresh();
+        assert!(full.is_due(&seen(104 * MB, 60_000, 1)));
+        full.survived(4 * MB / OBJECT);
+        assert!(full.is_due(&seen(100 * MB, 60_000, 1)));
+        // A tenth of what the process has for itself is allowed, too.
+        full.measured(200 * MB);
+        assert!(!full.is_due(&seen(119 * MB, 60_000, 1)));
+        assert!(full.is_due(&seen(120 * MB, 60_000, 1)));
+    }
+
+    #[test]
+    fn where_little_is_found_it_takes_half_a_percent_at_most() {
+        let mut full = fresh();
+        full.survived(199_500);
+        let cost = Duration::from_millis(20);
+        full.collected(10_000, cost, seen(110 * MB, 1_000, 10), true);
+        full.survived(20_500);
+        // 211,000 objects of 100 ns: 21.1 ms, or 4.2 s of work for one of them in 200.
+        let grown = |megabytes, milliseconds| seen(megabytes * MB, milliseconds, 20);
+        assert!(!full.is_due(&grown(114, 4_900)));
+        assert!(full.is_due(&grown(114, 5_230)));
+        // The more there may be, the more it may cost: four times as much for twice as much.
+        assert!(!full.is_due(&grown(118, 2_000)));
+        assert!(full.is_due(&grown(118, 2_060)));
+        assert!(full.is_due(&grown(142, 1_001)), "whatever it costs");
+        // Where nothing was found, only twice as much.
+        full.found_nothing = true;
+        assert!(!full.is_due(&grown(118, 3_100)));
+        assert!(full.is_due(&grown(118, 3_120)));
+    }
+
+    #[test]
+    fn without_an_end_of_a_request_twice_as_much_is_too_much() {
+        let mut full = fresh();
+        full.survived(20_972);
+        assert!(full.is_wanted() && !full.is_overdue(Duration::from_secs(60)));
+        full.survived(20_972);
+        assert!(full.is_overdue(Duration::from_secs(60)));
+        assert!(
+            !full.is_overdue(Duration::from_millis(10)),
+            "it costs too much yet"
+        );
+    }
+
+    #[test]
+    fn where_much_is_found_memory_alone_decides() {
+        let mut full = fresh();
+        let cost = Duration::from_millis(50);
+        full.survived(20_000);
+        full.collected(15_000, cost, seen(104 * MB, 1_000, 40), true);
+        assert!(full.is_due(&seen(108 * MB, 1_001, 41)));
+        // The garbage may fill what the last collection freed: nothing grows, but time has come.
+        assert!(!full.is_due(&seen(104 * MB, 1_001, 79)));
+        assert!(full.is_due(&seen(104 * MB, 1_001, 80)));
+    }
+
+    #[test]
+    fn few_large_objects_are_much_if_little_else_came() {
+        let mut full = fresh();
+        full.collected(400, Duration::from_millis(2), seen(101 * MB, 10, 40), true);
+        assert!(full.is_due(&seen(105 * MB, 11, 41)));
+    }
+
+    #[test]
+    fn one_inside_a_request_leaves_the_memory_to_be_measured() {
+        let mut full = fresh();
+        full.collected(0, Duration::ZERO, seen(0, 10, 40), false);
+        assert!(full.is_stale());
+        full.left(120 * MB);
+        assert!(!full.is_stale() && !full.is_due(&seen(123 * MB, 11, 41)));
+    }
+
+    #[test]
+    fn patience_ends() {
+        let mut full = fresh();
+        assert_eq!(
+            (0..10).filter(|_| full.put_off()).count(),
+            PATIENCE as usize
+        );
+    }
+}

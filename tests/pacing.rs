@@ -1,0 +1,238 @@
+//! `pycow-gc-threshold = auto`: collections are paced by what they cost and find.
+
+use pycow_testkit::{default_host, hosts, Host, Instance, Uwsgi};
+
+/// Each path does something that matters to a collector; every answer says what is in force, and what
+/// was collected by generation.
+const APP: &str = r#"
+import gc
+import collections, os
+
+in_request = False
+full = []  # for every full collection: was a request being served?
+def seen(phase, info):
+    if phase == "stop" and info["generation"] == 2:
+        full.append(in_request)
+gc.callbacks.append(seen)
+own = gc.callbacks[:]
+
+class Node:
+    alive = 0
+    def __init__(self, size=0):
+        self.me = self
+        self.data = b"x" * size
+        Node.alive += 1
+    def __del__(self):
+        Node.alive -= 1
+
+ring = collections.deque(maxlen=300)
+
+def temporary():
+    return sum(len(row) for row in [[i, [i]] for i in range(3000)])
+def large():
+    Node(1_000_000)
+def late():
+    ring.append([Node() for _ in range(100)])
+def set():
+    gc.set_threshold(50, 5, 5)
+def clear():
+    gc.callbacks.clear()
+def disable():
+    gc.disable()
+def fork():
+    child = os.fork()
+    if child == 0:
+        for _ in range(300):
+            late()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+def application(env, start):
+    global in_request
+    in_request = True
+    todo = globals().get(env["PATH_INFO"].rsplit("/", 1)[-1])
+    if todo:
+        todo()
+    start("200 OK", [("Content-Type", "text/plain")])
+    stats = [one["collections"] for one in gc.get_stats()]
+    in_request = False
+    return ["now={} collections={} alive={} full={} inside={}.".format(
+        ",".join(map(str, gc.get_threshold())), sum(stats), Node.alive, len(full), sum(full)
+    ).encode()]
+"#;
+
+fn started(host: &Host, options: &[(&str, &str)]) -> Instance {
+    let uwsgi = Uwsgi::on(host).app(APP).with_pycow();
+    let set = |uwsgi: Uwsgi, (key, value): &(&str, &str)| uwsgi.set(key, value);
+    options.iter().fold(uwsgi, set).start()
+}
+
+const AUTO: (&str, &str) = ("pycow-gc-threshold", "auto");
+
+/// What stands behind `name=` in an answer.
+fn said<'a>(answer: &'a str, name: &str) -> &'a str {
+    let (_, rest) = answer.split_once(&format!("{name}=")).expect(answer);
+    rest.split([' ', '.']).next().unwrap()
+}
+
+fn number(answer: &str, name: &str) -> u64 {
+    said(answer, name).parse().expect(answer)
+}
+
+/// The answer to the last of so many requests.
+fn after(uwsgi: &Instance, path: &str, times: usize) -> String {
+    let last = (0..times).map(|_| uwsgi.get(path)).last().unwrap();
+    assert_eq!(last.status, 200);
+    last.body
+}
+
+/// Serves requests until that was logged: it is looked for when one is over, now and then.
+fn until_logged(uwsgi: &Instance, needle: &str) {
+    let logged = |_| {
+        uwsgi.get("/temporary");
+        uwsgi.log().contains(needle)
+    };
+    assert!((0..2_000).any(logged), "no line says {needle:?}");
+}
+
+fn usual(host: &Host) -> &'static str {
+    match host.python {
+        (_, ..=12) => "700,10,10",
+        _ => "2000,10,10",
+    }
+}
+
+#[test]
+fn collections_that_find_little_become_rare_on_every_host() {
+    for host in hosts() {
+        println!("{}", host.name);
+        let collections = |options: &[_]| {
+            let uwsgi = started(&host, options);
+            let answer = after(&uwsgi, "/temporary", 300);
+            let finished = uwsgi.stop();
+            assert!(!finished.log.contains("internal error"));
+            (
+                number(&answer, "collections"),
+                said(&answer, "now").to_owned(),
+            )
+        };
+        let (usually, thresholds) = collections(&[]);
+        assert_eq!(thresholds, usual(&host));
+        let (paced, thresholds) = collections(&[AUTO]);
+        assert_ne!(thresholds, usual(&host));
+        assert!(paced * 3 < usually * 2, "{paced} of {usually}");
+    }
+}
+
+#[test]
+fn few_objects_that_hold_much_are_not_waited_for() {
+    let alive = |options: &[_]| {
+        let uwsgi = started(&default_host(), options);
+        number(&after(&uwsgi, "/large", 150), "alive")
+    };
+    // CPython counts objects, and these are few.
+    assert!(alive(&[]) > 100);
+    // They are 1 MB each. How many come between two looks depends on the machine.
+    let paced = alive(&[AUTO]);
+    assert!(paced < 60, "{paced}");
+}
+
+#[test]
+fn full_collections_run_between_requests() {
+    for host in hosts() {
+        println!("{}", host.name);
+        let uwsgi = started(&host, &[AUTO]);
+        let answer = after(&uwsgi, "/late", 1500);
+        assert!(number(&answer, "full") > 0, "{answer}");
+        assert_eq!(number(&answer, "inside"), 0, "{answer}");
+        // 300 requests' worth is in use, and as much again may wait to be collected.
+        assert!(number(&answer, "alive") < 30_000 * 3, "{answer}");
+    }
+}
+
+#[test]
+fn what_the_application_sets_wins() {
+    let host = default_host();
+    let uwsgi = started(&host, &[AUTO]);
+    after(&uwsgi, "/set", 1);
+    until_logged(
+        &uwsgi,
+        "the application set the collector's thresholds to 50,5,5: \
+         pycow-gc-threshold = auto ends in this worker",
+    );
+    assert_eq!(said(&after(&uwsgi, "/late", 300), "now"), "50,5,5");
+
+    let while_loading = APP.replace("import gc", "import gc\ngc.set_threshold(321)");
+    let uwsgi = Uwsgi::on(&host).app(&while_loading).with_pycow();
+    let uwsgi = uwsgi.set(AUTO.0, AUTO.1).start();
+    assert_eq!(said(&after(&uwsgi, "/temporary", 50), "now"), "321,10,10");
+    uwsgi.await_log("set the collector's thresholds to 321,10,10: workers keep them");
+}
+
+#[test]
+fn without_its_eyes_it_gives_cpythons_own_back() {
+    let host = default_host();
+    let uwsgi = started(&host, &[AUTO]);
+    after(&uwsgi, "/temporary", 100);
+    after(&uwsgi, "/clear", 1);
+    until_logged(&uwsgi, "the application emptied gc.callbacks");
+    assert_eq!(said(&uwsgi.get("/").body, "now"), usual(&host));
+}
+
+#[test]
+fn a_collector_that_is_switched_off_stays_off() {
+    let uwsgi = started(&default_host(), &[AUTO]);
+    let before = number(&after(&uwsgi, "/disable", 1), "collections");
+    let answer = after(&uwsgi, "/late", 1000);
+    assert_eq!(number(&answer, "collections"), before, "{answer}");
+}
+
+#[test]
+fn threads_and_sub_interpreters_are_served() {
+    for host in hosts() {
+        println!("{}", host.name);
+        let uwsgi = Uwsgi::on(&host)
+            .app(APP)
+            .file("second.py", APP)
+            .with_pycow();
+        let second = uwsgi.dir().join("second.py").display().to_string();
+        let uwsgi = uwsgi
+            .set("mount", format!("/second={second}"))
+            .flag("manage-script-name")
+            .set("threads", 3)
+            .set(AUTO.0, AUTO.1)
+            .start();
+        std::thread::scope(|scope| {
+            for path in ["/late", "/second/late", "/temporary", "/second/temporary"] {
+                let uwsgi = &uwsgi;
+                scope.spawn(move || after(uwsgi, path, 400));
+            }
+        });
+        let answer = after(&uwsgi, "/second/late", 400);
+        assert!(number(&answer, "full") > 0, "{answer}");
+        let finished = uwsgi.stop();
+        assert!(!finished.log.contains("internal error"));
+    }
+}
+
+#[test]
+fn what_a_worker_forks_collects_too() {
+    for host in hosts() {
+        println!("{}", host.name);
+        let uwsgi = started(&host, &[AUTO]);
+        after(&uwsgi, "/temporary", 50);
+        after(&uwsgi, "/fork", 3);
+        assert!(!uwsgi.stop().log.contains("internal error"));
+    }
+}
+
+#[test]
+fn mules_keep_cpythons_own() {
+    let mule = "import gc, uwsgi\nprint('mule', gc.get_threshold(), flush=True)\n\
+                while True:\n    uwsgi.mule_get_msg()\n";
+    let host = default_host();
+    let uwsgi = Uwsgi::on(&host).app(APP).file("mule.py", mule).with_pycow();
+    let path = uwsgi.dir().join("mule.py").display().to_string();
+    let uwsgi = uwsgi.set("mule", path).set(AUTO.0, AUTO.1).start();
+    uwsgi.await_log("mule (700, 10, 10)");
+}
