@@ -37,6 +37,11 @@ impl<'a> Collector<'a> {
         gc_methods::as_pycow(|| self.module.call_method(c"set_threshold", &arguments)).map(drop)
     }
 
+    /// `gc.collect()`: what is garbage now is gone.
+    pub fn collect(&self) -> Result<(), PyErr> {
+        self.module.call_method(c"collect", &[]).map(drop)
+    }
+
     /// `gc.unfreeze()`: what an application froze is tracked like the rest again.
     pub fn unfreeze(&self) -> Result<(), PyErr> {
         gc_methods::as_pycow(|| self.module.call_method(c"unfreeze", &[])).map(drop)
