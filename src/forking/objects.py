@@ -43,13 +43,26 @@ def package(module):
     return None if not name or name in STANDARD else name
 
 
+# Whoever holds these holds what they hold.
+STEPS = 16
+TRANSPARENT = {"urllib3", "httpcore", "httpx", "requests", "h11"}
+
+
+def of_instance(holder, kind):
+    """The module of an object's class; of a function its own."""
+    own = getattr(holder, "__module__", None) if kind.__module__ == "builtins" else None
+    return own or kind.__module__
+
+
 def holders(things):
-    """{key: package} for {key: object}: the nearest that is not Python's own, up to six steps away."""
+    """{key: package} for {key: object}: the nearest that is not Python's own, nor but a carrier, up to
+    that many steps away."""
     import gc
 
+    carriers = {}
     found, frontier = {}, {id(thing): (key, thing) for key, thing in things.items()}
     seen = set(frontier)
-    for _ in range(6):
+    for _ in range(STEPS):
         if not frontier:
             break
         level = [thing for _, thing in frontier.values()]
@@ -60,20 +73,21 @@ def holders(things):
             kind = type(holder)
             if kind.__name__ == "frame" or "pycow" in str(getattr(holder, "__name__", "")):
                 continue
+            # A module or a class holds much: who holds it says nothing.
+            is_module = kind is dict and "__name__" in holder and "__builtins__" in holder
+            is_end = is_module or kind is type(sys) or isinstance(holder, type)
+            name = package(holder["__name__"] if is_module else of_instance(holder, kind))
             for thing in gc.get_referents(holder):
                 key = frontier.get(id(thing), (None,))[0]
                 if key is None or key in found:
                     continue
-                if kind is dict and "__name__" in holder and "__builtins__" in holder:
-                    name = package(holder["__name__"])
-                elif kind.__module__ == "builtins" and hasattr(holder, "__module__"):
-                    name = package(holder.__module__)  # a function
-                else:
-                    name = package(kind.__module__)
-                if name:
+                if name and name not in TRANSPARENT:
                     found[key] = name
-                else:
+                    continue
+                if name:
+                    carriers.setdefault(key, name)
+                if not is_end:
                     further[id(holder)] = (key, holder)
         seen.update(further)
         frontier = {i: (key, thing) for i, (key, thing) in further.items() if key not in found}
-    return found
+    return {**carriers, **found}

@@ -20,10 +20,14 @@ LIBRARIES = {
     "apscheduler": "start the scheduler in a mule, or in one worker",
 }
 
-# Packages whose threads and connections are made anew in a child: they look at the process id, or
-# register a fork hook, which must then be run. Each was tried (make fork-libraries).
-BY_PROCESS_ID = {"sentry_sdk", "elasticapm", "redis"}
-BY_FORK_HOOK = {"opentelemetry", "pymongo", "ddtrace"}
+# Packages that make theirs anew in a child: they look at the process id, or register a fork hook,
+# which must then be run. Each was tried (make fork-libraries).
+BY_PROCESS_ID = {"thread": {"sentry_sdk", "elasticapm"}, "connection": {"redis"}, "epoll": set()}
+BY_FORK_HOOK = {
+    "thread": {"opentelemetry", "pymongo", "ddtrace"},
+    "connection": {"pymongo", "ddtrace"},
+    "epoll": {"ddtrace"},
+}
 
 # Packages with threads and connections in C, and what their threads are named.
 IN_C = {
@@ -34,12 +38,13 @@ IN_C = {
 }
 
 
-def returns(name, hooks):
+def returns(name, kind, hooks):
     """Whether that package makes its own anew in a child; `hooks`: fork hooks are run."""
     import uwsgi
 
     hooks = hooks == "1" or "py-call-uwsgi-fork-hooks" in uwsgi.opt
-    return name in BY_PROCESS_ID or hooks and name in BY_FORK_HOOK
+    by_hook = BY_FORK_HOOK.get(kind, ()) if hooks else ()
+    return name in BY_PROCESS_ID.get(kind, ()) or name in by_hook
 
 
 def in_c():

@@ -41,7 +41,12 @@ def begin(number):
 
 
 def described(number, what):
-    """(kind, in words); None if it may be shared."""
+    """(kind, in words); None if it may be shared, or is something else by now: threads go on."""
+    try:
+        if os.readlink("/proc/self/fd/%d" % number) != what:
+            return None
+    except OSError:
+        return None
     if what.startswith("socket:"):
         other = peer(number)
         if other is None:

@@ -27,7 +27,7 @@ def name_descriptors(fresh, owners, hooks):
         if name is None and kind in ("connection", "epoll"):
             name = in_c()
         # A database may have several descriptors: one line.
-        if name != NAMED and not returns(name, hooks):
+        if name != NAMED and not returns(name, kind, hooks):
             key = words if kind == "database" else number
             lines.setdefault(key, line("%s (descriptor %s)" % (words, number), name, kind))
     return report(lines.values())
@@ -67,7 +67,7 @@ def name_threads(ours, hooks):
             if thread.ident == current or not thread.is_alive():
                 continue
             name, where = of_thread(thread, frames.get(thread.ident))
-            if not returns(name, hooks):
+            if not returns(name, "thread", hooks):
                 lines.append(line("the thread " + thread.name, name, "thread", where))
         del frames
     lines.append("N\t" + " ".join(str(number) for number in sorted(left)))
@@ -102,7 +102,7 @@ def name_native(numbers, hooks):
     for comm, count in sorted(by_name.items()):
         whose = (name for name in IN_C if name in sys.modules and comm.startswith(IN_C[name] or "\n"))
         name = next(whose, None)
-        if not returns(name, hooks):
+        if not returns(name, "thread", hooks):
             words = "%d thread%s named %s" % (count, "s" if count > 1 else "", comm)
             lines.append(line(words, name or "C code", "thread"))
     return report(lines)

@@ -1,6 +1,10 @@
 import elasticapm
-client = elasticapm.Client(server_url="http://127.0.0.1:%s" % SINK, service_name="shop",
-                           central_config=False, cloud_provider="none", metrics_interval="0ms")
+client = None
+
+def connect():
+    global client
+    client = elasticapm.Client(server_url="http://127.0.0.1:%s" % SINK, service_name="shop",
+                               central_config=False, cloud_provider="none", metrics_interval="0ms")
 
 def use():
     client.capture_message("used")
