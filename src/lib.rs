@@ -67,6 +67,7 @@ const PLUGIN: uwsgi_plugin = uwsgi_plugin {
     init: Some(init),
     post_init: Some(post_init),
     preinit_apps: Some(preinit_apps),
+    postinit_apps: Some(postinit_apps),
     master_cycle: Some(master_cycle),
     hijack_worker: Some(hijack_worker),
     rpc: Some(call),
@@ -147,7 +148,15 @@ unsafe extern "C" fn python_init() -> c_int {
 unsafe extern "C" fn python_mount_app(mountpoint: *mut c_char, app: *mut c_char) -> c_int {
     guard((), start::before_mount);
     // SAFETY: what uWSGI gave.
-    unsafe { hooks::original_mount_app(mountpoint, app) }
+    let number = unsafe { hooks::original_mount_app(mountpoint, app) };
+    if number >= 0 {
+        // SAFETY: both are NUL-terminated texts of the configuration.
+        let (point, what) = unsafe { (CStr::from_ptr(mountpoint), CStr::from_ptr(app)) };
+        guard((), || {
+            start::mounted(&point.to_string_lossy(), &what.to_string_lossy())
+        });
+    }
+    number
 }
 
 unsafe extern "C" fn post_init() {
@@ -156,6 +165,10 @@ unsafe extern "C" fn post_init() {
 
 unsafe extern "C" fn preinit_apps() {
     guard((), || start::preinit_apps(&pycow_plugin));
+}
+
+unsafe extern "C" fn postinit_apps() {
+    guard((), start::postinit_apps);
 }
 
 // The fork, and both sides of it.

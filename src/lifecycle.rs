@@ -1,5 +1,6 @@
 //! The story: what pycow does in each moment that uWSGI gives it, in uWSGI's order. Only order, no
-//! doing. [`start`] tells it until applications are loaded, [`heap`] what becomes of what they loaded.
+//! doing. [`start`] tells it until applications are loaded, [`warm`] what they serve before the fork,
+//! [`heap`] what becomes of what they loaded.
 
 use std::{
     ffi::c_int,
@@ -8,7 +9,7 @@ use std::{
 
 use crate::{
     collector,
-    forking::fork,
+    forking::{check, fork},
     leaving::{
         exit::{self, AtExit, Exit, Told},
         safe_points::{self, Handlers},
@@ -21,6 +22,7 @@ use crate::{
 
 mod heap;
 pub mod start;
+mod warm;
 
 const TOLD: Told = Told {
     hooks_begin: sharing::hooks_begin,
@@ -34,6 +36,9 @@ pub fn before_first_fork() {
     let Some(plugin) = Plugin::get() else { return };
     if plugin.config.ksm {
         ksm::merge_and_say();
+    }
+    if !plugin.host.lazy_apps() {
+        plugin.python.with_gil(|gil| warm::before_fork(plugin, gil));
     }
     if plugin.config.gc.freezes() && plugin.host.lazy_apps() {
         heap::warn_of_lazy_apps(plugin);
@@ -97,6 +102,8 @@ pub fn post_fork(handlers: &Handlers) {
         }
         if !is_worker || !plugin.host.lazy_apps() {
             heap::collect_again(plugin, process, gil);
+        } else {
+            check::applications_load();
         }
     });
     fork::release_signals();
@@ -131,6 +138,7 @@ pub fn worker_ready() {
     safe_points::worker_ready(plugin);
     if plugin.host.lazy_apps() {
         plugin.python.with_gil(|gil| {
+            warm::in_lazy_worker(plugin, process, gil);
             heap::freeze(plugin, gil, "in this worker");
             heap::collect_again(plugin, process, gil);
         });

@@ -20,7 +20,7 @@ fn pycow() -> Uwsgi {
 
 #[test]
 fn every_wrong_value_of_every_option_is_refused_by_one_line() {
-    let wrong: [(&str, &[&str], &str); 10] = [
+    let wrong: [(&str, &[&str], &str); 15] = [
         (
             "pycow-gc",
             &["never", "FREEZE", ""],
@@ -50,6 +50,23 @@ fn every_wrong_value_of_every_option_is_refused_by_one_line() {
             &["-1", "often", "86401", ""],
             "a whole number of seconds",
         ),
+        (
+            "pycow-mortal",
+            &["", "Class", "module.", ".Class", "a b.C"],
+            "the name of a class with its module",
+        ),
+        (
+            "pycow-warmup",
+            &["", "relative", "http://", "two words", "@/nonexistent"],
+            "a path that begins with /",
+        ),
+        ("pycow-warmup-rounds", &["0", "1001", "x"], "a whole number"),
+        (
+            "pycow-warmup-timeout",
+            &["0", "-1", "86401"],
+            "a whole number of seconds",
+        ),
+        ("pycow-fork-check", &["perhaps"], "true or false"),
         (
             "pycow-textfile",
             &["", "relative.prom", "/nonexistent/pycow.prom"],

@@ -3,6 +3,7 @@
 use std::fmt;
 
 pub mod options;
+mod warmup;
 
 /// What is done about the garbage collector (`pycow-gc`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +160,15 @@ pub struct Config {
     pub sample: u32,
     /// `pycow-textfile`, an absolute path.
     pub textfile: Option<String>,
+    /// `pycow-warmup`: paths (`/..`), URLs (`http..://..`) and functions (`module:name`), in their
+    /// order, without blanks.
+    pub warmup: Vec<String>,
+    /// `pycow-warmup-rounds`: how often each is served, at least once.
+    pub warmup_rounds: u32,
+    /// `pycow-warmup-timeout`, in seconds, for one request.
+    pub warmup_timeout: u32,
+    /// `pycow-fork-check`; `None`: on, unless nothing is inherited, see [`Config::checks_fork`].
+    fork_check: Option<bool>,
 }
 
 impl Default for Config {
@@ -175,6 +185,10 @@ impl Default for Config {
             ksm: false,
             sample: 10,
             textfile: None,
+            warmup: Vec::new(),
+            warmup_rounds: 2,
+            warmup_timeout: 30,
+            fork_check: None,
         }
     }
 }
@@ -197,6 +211,12 @@ impl Config {
             }
             _ => None,
         }
+    }
+
+    /// What is not safe to inherit is named. With `lazy-apps` workers inherit no application: then
+    /// it is named only if that is asked for.
+    pub fn checks_fork(&self, lazy_apps: bool) -> bool {
+        self.fork_check.unwrap_or(!lazy_apps)
     }
 
     /// There is a text file to be written, and nothing ever writes it.

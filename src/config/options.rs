@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::{Config, ExitPolicy, ForkPolicy, GcPolicy, Pacing, Thresholds};
+use super::{warmup, Config, ExitPolicy, ForkPolicy, GcPolicy, Pacing, Thresholds};
 
 /// A value that an option does not take.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +31,8 @@ pub struct Opt {
 }
 
 impl Opt {
-    /// Puts a value into the configuration; a later one replaces an earlier one.
+    /// Puts a value into the configuration; a later one replaces an earlier one, unless it is one
+    /// that may be repeated.
     pub fn apply(&self, config: &mut Config, value: &str) -> Result<(), OptionError> {
         (self.apply)(config, value.trim()).ok_or_else(|| OptionError {
             option: self.name,
@@ -42,7 +43,7 @@ impl Opt {
 }
 
 /// Every option, in the order of `--help`.
-pub const OPTIONS: [Opt; 11] = [
+pub const OPTIONS: [Opt; 15] = [
     Opt {
         name: c"pycow-gc",
         help:
@@ -171,6 +172,46 @@ pub const OPTIONS: [Opt; 11] = [
             // uWSGI and applications change the working directory as they start.
             let is_file = value.starts_with('/') && !value.ends_with('/') && !value.contains('\0');
             config.textfile = is_file.then(|| Some(value.to_owned()))?;
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-warmup",
+        help: c"serve a path, a URL or module:function before the fork (@file: one a line; repeatable)",
+        is_switch: false,
+        allowed: warmup::ALLOWED,
+        apply: |config, value| {
+            config.warmup.extend(warmup::targets(value)?);
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-warmup-rounds",
+        help: c"set how often each pycow-warmup is served (default 2)",
+        is_switch: false,
+        allowed: "a whole number, 1 to 1000",
+        apply: |config, value| {
+            config.warmup_rounds = whole(value).filter(|rounds| (1..=1000).contains(rounds))?;
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-warmup-timeout",
+        help: c"set the seconds after which a request of the warm-up is given up (default 30)",
+        is_switch: false,
+        allowed: "a whole number of seconds, 1 to 86400",
+        apply: |config, value| {
+            config.warmup_timeout = whole(value).filter(|s| (1..=86_400).contains(s))?;
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-fork-check",
+        help: c"name what is not safe to inherit, before the fork (default; with lazy-apps if set)",
+        is_switch: true,
+        allowed: SWITCH,
+        apply: |config, value| {
+            config.fork_check = Some(switch(value)?);
             Some(())
         },
     },

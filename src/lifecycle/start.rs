@@ -9,6 +9,7 @@ use super::heap;
 use crate::{
     collector,
     config::{self, Config, ExitPolicy, ForkPolicy},
+    forking::{check, warmup},
     linux::{loaded, process, time_limit},
     plugin::{Plugin, Redirected},
     python::{exit::print_stacks_on, files, interpreter::Python},
@@ -139,6 +140,11 @@ pub fn before_mount() {
     }
 }
 
+/// An application of `mount = ..` was loaded.
+pub fn mounted(point: &str, what: &str) {
+    warmup::mounted(point, what);
+}
+
 /// Every plugin is up.
 pub fn post_init() {
     let Some(plugin) = Plugin::get() else { return };
@@ -152,6 +158,14 @@ pub fn post_init() {
 pub fn preinit_apps(table: &'static PluginTable) {
     if let Some(plugin) = Plugin::get() {
         sharing::publish::offer(plugin, table);
+        check::applications_load();
+    }
+}
+
+/// All applications are loaded.
+pub fn postinit_apps() {
+    if Plugin::get().is_some() {
+        check::applications_are_loaded();
     }
 }
 

@@ -7,6 +7,8 @@
 
 pub mod channel;
 pub mod clock;
+pub mod disposition;
+pub mod inventory;
 pub mod ksm;
 pub mod loaded;
 pub mod mapping;

@@ -20,11 +20,19 @@ use crate::guard::guard;
 /// To be called with the main interpreter's thread state current, while no other thread makes or
 /// ends interpreters: before the fork, and in a child before it serves.
 pub fn each(gil: &Gil<'_>, mut body: impl FnMut(&Gil<'_>, bool)) {
+    if gil.api.PyInterpreterState_Get.is_some() {
+        all(gil, body);
+    } else {
+        body(gil, true); // before 3.9: one collector for all
+    }
+}
+
+/// Runs `body` in every interpreter: in the main one first, then from the youngest to the oldest.
+///
+/// To be called as [`each`] is.
+pub fn all(gil: &Gil<'_>, mut body: impl FnMut(&Gil<'_>, bool)) {
     body(gil, true);
     let api = gil.api;
-    if api.PyInterpreterState_Get.is_none() {
-        return; // before 3.9: one collector for all
-    }
     // SAFETY: the GIL is held, so the list stands still.
     let (main, mut next) = unsafe {
         (

@@ -16,4 +16,5 @@ pub mod interpreter;
 pub mod interpreters;
 pub mod refcount;
 pub mod reference;
+pub mod script;
 pub mod termination;

@@ -175,6 +175,17 @@ impl Host {
         unsafe { *self.masterpid.as_ptr() }
     }
 
+    /// The text that an option set last, by whatever alias; `None` where it was not set. To be asked
+    /// only for options of one text, see [`Host::option_data`].
+    pub fn text_option(&self, name: &'static CStr) -> Option<String> {
+        let place = NonNull::new(self.option_data(name).cast::<*const c_char>())?;
+        // SAFETY: core/utils.c, uwsgi_opt_set_str: the datum is the address of a `char *`.
+        let text = NonNull::new(unsafe { *place.as_ptr() }.cast_mut())?;
+        // SAFETY: a NUL-terminated text that lives as long as the configuration.
+        let text = unsafe { CStr::from_ptr(text.as_ptr()) };
+        Some(text.to_string_lossy().into_owned())
+    }
+
     fn option(&self, name: &'static CStr) -> c_int {
         let data = self.option_data(name).cast::<c_int>();
         if data.is_null() {
