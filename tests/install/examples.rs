@@ -1,28 +1,28 @@
 //! The files of `packaging/examples`, as they stand but for their ports.
 
-use std::{fs, os::unix::net::UnixDatagram, path::Path, process::Command};
+use std::{fs, os::unix::net::UnixDatagram, process::Command};
 
-use pycow_testkit::http;
+use pycow_testkit::{checkout, http, skip};
 
 use crate::{
     dist::{write_site, ANSWER},
-    root::Root,
+    root::{Root, ACCEPTS},
 };
 
 const HOOK: &str = "a hook of the application ran";
 
 /// The text of an example.
 fn example(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/examples");
+    let folder = checkout().join("packaging/examples");
     fs::read_to_string(folder.join(name)).unwrap()
 }
 
-/// An example with a port that is this test's own.
+/// An example with a port that is this test's own, whose workers tell when they accept.
 fn with_port(name: &str, port: u16) -> String {
     let text = example(name);
     let (before, after) = text.split_once("http-socket = :").unwrap();
     let rest = after.split_once('\n').unwrap().1;
-    format!("{before}http-socket = :{port}\n{rest}")
+    format!("{before}http-socket = :{port}\nhook-accepting = print:{ACCEPTS}\n{rest}")
 }
 
 /// What the instruction of that name says, line by line.
@@ -60,7 +60,7 @@ fn image(port: u16) -> (Root, String) {
 fn a_container_serves_and_ends_by_the_signal_of_kubernetes() {
     let (root, command) = image(18610);
     let mut server = root.start(&command, &[]);
-    server.await_lines("spawned uWSGI worker", 4);
+    server.await_lines(ACCEPTS, 4);
     assert_eq!(http::get(18610, "/").unwrap().body, ANSWER);
     server.signal("TERM");
     assert!(server.ended().success());
@@ -71,10 +71,10 @@ fn a_container_serves_and_ends_by_the_signal_of_kubernetes() {
     let text = with_port("uwsgi.ini", 18610).replace("die-on-term = true\n", "");
     fs::write(root.path("/srv/uwsgi.ini"), text).unwrap();
     let mut server = root.start(&command, &[]);
-    server.await_lines("spawned uWSGI worker", 4);
+    server.await_lines(ACCEPTS, 4);
     server.signal("TERM");
     server.await_lines("binary reloading uWSGI", 1);
-    server.await_lines("spawned uWSGI worker", 4);
+    server.await_lines(ACCEPTS, 4);
     server.signal("INT");
     server.ended();
 
@@ -119,9 +119,9 @@ fn a_unit_of_systemd_is_ready_when_uwsgi_is() {
     assert_eq!(http::get(18611, "/").unwrap().body, ANSWER);
     let reload = value("ExecReload");
     assert!(reload.ends_with("kill -HUP $MAINPID"), "{reload}");
-    server.await_lines("spawned uWSGI worker", 4);
+    server.await_lines(ACCEPTS, 4);
     server.signal("HUP");
-    server.await_lines("spawned uWSGI worker", 4);
+    server.await_lines(ACCEPTS, 4);
     assert_eq!(http::get(18611, "/").unwrap().body, ANSWER);
     server.signal(value("KillSignal").strip_prefix("SIG").unwrap());
     assert!(server.ended().success());
@@ -142,7 +142,7 @@ fn a_unit_of_systemd_is_ready_when_uwsgi_is() {
                 "{said}"
             );
         }
-        Err(error) => println!("skipped systemd-analyze: {error}"),
+        Err(error) => skip(&format!("systemd-analyze: {error}")),
     }
 }
 
@@ -152,12 +152,13 @@ fn a_vassal_of_an_emperor_loads_it_for_itself() {
     fs::create_dir_all(root.path("/etc/uwsgi/vassals")).unwrap();
     let vassal = root.path("/etc/uwsgi/vassals/mysite.ini");
     fs::write(&vassal, with_port("vassal.ini", 18612)).unwrap();
-    let mut emperor = root.start("pyuwsgi --emperor /etc/uwsgi/vassals --die-on-term", &[]);
-    emperor.await_lines("spawned uWSGI worker", 2);
+    assert!(example("vassal.ini").contains("--emperor-wrapper /usr/local/bin/pyuwsgi"));
+    let mut emperor = root.start("pyuwsgi --emperor /etc/uwsgi/vassals --emperor-wrapper /usr/local/bin/pyuwsgi --die-on-term", &[]);
+    emperor.await_lines(ACCEPTS, 2);
     assert_eq!(http::get(18612, "/").unwrap().body, ANSWER);
     // As one reloads a vassal, after an upgrade, say.
     root.must("touch /etc/uwsgi/vassals/mysite.ini");
-    emperor.await_lines("spawned uWSGI worker", 2);
+    emperor.await_lines(ACCEPTS, 2);
     assert_eq!(http::get(18612, "/").unwrap().body, ANSWER);
     emperor.signal("TERM");
     emperor.ended();

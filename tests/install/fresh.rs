@@ -6,7 +6,7 @@ use pycow_testkit::http;
 
 use crate::{
     dist::{write_site, ANSWER},
-    root::Root,
+    root::{Root, ACCEPTS},
 };
 
 /// What the project promises for a new machine.
@@ -20,12 +20,15 @@ fn two_commands_and_a_minute_from_nothing_to_a_served_application() {
     assert_eq!(compilers.output, "", "no compiler is there");
     let started = Instant::now();
     root.must("pip install --break-system-packages django pyuwsgi uwsgi-pycow");
+    let hook = format!("--hook-accepting 'print:{ACCEPTS}'");
     let mut server = root.start(
-        "pyuwsgi --need-plugin $(pycow) --master --processes 2 --http-socket 127.0.0.1:18600 \
-         --chdir /srv --module mysite.wsgi --die-on-term",
+        &format!(
+            "pyuwsgi --need-plugin $(pycow) --master --processes 2 --http-socket 127.0.0.1:18600 \
+             --chdir /srv --module mysite.wsgi --die-on-term {hook}"
+        ),
         &[],
     );
-    server.await_lines("spawned uWSGI worker", 2);
+    server.await_lines(ACCEPTS, 2);
     assert_eq!(http::get(18600, "/").unwrap().body, ANSWER);
     let took = started.elapsed();
     println!("from nothing to a served application: {took:.1?}");

@@ -4,14 +4,19 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{channel, Receiver},
     thread,
     time::{Duration, Instant},
 };
 
+use pycow_testkit::prepared;
 use tempfile::TempDir;
+
+/// What workers print when they accept (`hook-accepting = print:..`): one that is told to leave before that may
+/// miss it.
+pub const ACCEPTS: &str = "this worker accepts";
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -40,9 +45,7 @@ pub struct Server {
 impl Root {
     /// The root that `setup` made in that folder of `.hosts`, as good as new.
     pub fn of(host: &str) -> Self {
-        let lower = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join(".hosts")
-            .join(host);
+        let lower = prepared().join(host);
         assert!(
             lower.join(".stamp").exists(),
             "no {host}: make test-install prepares it"
@@ -56,7 +59,7 @@ impl Root {
         let script = "
             mount -t overlay overlay -o lowerdir=$1,upperdir=$2/upper,workdir=$2/work $2/root
             for path in /proc /sys /dev /tmp; do mount --rbind $path $2/root$path; done
-            mkdir -p $2/root/dist && mount --bind $3 $2/root/dist
+            mkdir -p $2/root/dist $2/root/etc/ssl/certs && mount --bind $3 $2/root/dist
             cp /etc/resolv.conf $2/root/etc/resolv.conf
             cp /etc/ssl/certs/ca-certificates.crt $2/root/etc/ssl/certs/ca-certificates.crt
             echo ready
@@ -199,7 +202,8 @@ impl Server {
             let line = self.lines.recv_timeout(time);
             let line = line.unwrap_or_else(|error| panic!("{needle}: {error}\n{}", self.log));
             self.log += &format!("{line}\n");
-            left -= usize::from(line.contains(needle));
+            // uWSGI announces a hook before the hook itself prints.
+            left -= usize::from(line.contains(needle) && !line.contains("print:"));
             if left == 0 {
                 return line;
             }

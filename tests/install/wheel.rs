@@ -2,11 +2,9 @@
 
 use std::{fs, path::Path, process::Command};
 
-use pycow_testkit::{host_of, Flavour, Host, Uwsgi};
+use pycow_testkit::{host_of, skip, Flavour, Host, Uwsgi, HELLO};
 
 use crate::dist::artefact;
-
-const APP: &str = "def application(env, start):\n    start('200 OK', [])\n    return [b'hello']\n";
 
 /// What a command says that must succeed.
 fn said(command: &mut Command) -> String {
@@ -34,11 +32,11 @@ fn environment(host: &Host, folder: &Path) -> std::path::PathBuf {
 fn it_is_used_by_what_pycow_prints() {
     for flavour in [Flavour::Pyuwsgi, Flavour::Pypi] {
         let Some(host) = host_of(flavour) else {
-            println!("skipped: no {flavour:?}");
+            skip(&format!("no {flavour:?}"));
             continue;
         };
-        let uwsgi = Uwsgi::on(&host).app(APP);
-        let bin = environment(&host, uwsgi.dir());
+        let folder = tempfile::tempdir().unwrap();
+        let bin = environment(&host, folder.path());
         let plugin = said(&mut Command::new(bin.join("pycow")));
         assert_eq!(
             plugin,
@@ -57,6 +55,7 @@ fn it_is_used_by_what_pycow_prints() {
             assert!(versions.contains(needed), "{versions}");
         }
 
+        let uwsgi = Uwsgi::on(&host).app(HELLO);
         let running = uwsgi.set("need-plugin", &plugin).start();
         assert_eq!(running.get("/").body, "hello");
         running.await_log("[pycow] froze ");
@@ -64,7 +63,7 @@ fn it_is_used_by_what_pycow_prints() {
 
         // The environment variable that uWSGI reads like an option.
         let running = Uwsgi::on(&host)
-            .app(APP)
+            .app(HELLO)
             .env("UWSGI_PLUGIN", &plugin)
             .start();
         assert_eq!(running.get("/").body, "hello");
@@ -93,9 +92,9 @@ fn it_serves_no_other_platform_than_it_says() {
 #[test]
 fn an_install_beside_a_running_instance_disturbs_nobody() {
     let Some(host) = host_of(Flavour::Pypi) else {
-        return println!("skipped: no uWSGI from PyPI");
+        return skip("no uWSGI from PyPI");
     };
-    let uwsgi = Uwsgi::on(&host).app(APP);
+    let uwsgi = Uwsgi::on(&host).app(HELLO);
     let bin = environment(&host, uwsgi.dir());
     let folder = uwsgi.dir().join("plugins");
     fs::create_dir(&folder).unwrap();

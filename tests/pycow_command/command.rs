@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use pycow_testkit::{plugin_path, Host};
+use pycow_testkit::{checkout, plugin_path, Host};
 use tempfile::TempDir;
 
 /// A folder with the package, to be put on `PYTHONPATH`.
@@ -23,7 +23,7 @@ pub struct Said {
 impl Package {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/wheel/uwsgi_pycow");
+        let source = checkout().join("packaging/wheel/uwsgi_pycow");
         let package = dir.path().join("uwsgi_pycow");
         fs::create_dir(&package).unwrap();
         for file in fs::read_dir(source).unwrap().flatten() {
