@@ -62,6 +62,7 @@ fn a_container_serves_and_ends_by_the_signal_of_kubernetes() {
     let mut server = root.start(&command, &[]);
     server.await_lines(ACCEPTS, 4);
     assert_eq!(http::get(18610, "/").unwrap().body, ANSWER);
+    server.await_idle();
     server.signal("TERM");
     assert!(server.ended().success());
     assert!(server.log.contains("[pycow] froze "), "{}", server.log);
@@ -72,6 +73,7 @@ fn a_container_serves_and_ends_by_the_signal_of_kubernetes() {
     fs::write(root.path("/srv/uwsgi.ini"), text).unwrap();
     let mut server = root.start(&command, &[]);
     server.await_lines(ACCEPTS, 4);
+    server.await_idle();
     server.signal("TERM");
     server.await_lines("binary reloading uWSGI", 1);
     server.await_lines(ACCEPTS, 4);
@@ -120,9 +122,11 @@ fn a_unit_of_systemd_is_ready_when_uwsgi_is() {
     let reload = value("ExecReload");
     assert!(reload.ends_with("kill -HUP $MAINPID"), "{reload}");
     server.await_lines(ACCEPTS, 4);
+    server.await_idle();
     server.signal("HUP");
     server.await_lines(ACCEPTS, 4);
     assert_eq!(http::get(18611, "/").unwrap().body, ANSWER);
+    server.await_idle();
     server.signal(value("KillSignal").strip_prefix("SIG").unwrap());
     assert!(server.ended().success());
     assert_eq!(server.log.matches(HOOK).count(), 8, "{}", server.log);
@@ -152,14 +156,18 @@ fn a_vassal_of_an_emperor_loads_it_for_itself() {
     fs::create_dir_all(root.path("/etc/uwsgi/vassals")).unwrap();
     let vassal = root.path("/etc/uwsgi/vassals/mysite.ini");
     fs::write(&vassal, with_port("vassal.ini", 18612)).unwrap();
+    // The emperor compares whole seconds.
+    root.must("touch --date '1 minute ago' /etc/uwsgi/vassals/mysite.ini");
     assert!(example("vassal.ini").contains("--emperor-wrapper /usr/local/bin/pyuwsgi"));
     let mut emperor = root.start("pyuwsgi --emperor /etc/uwsgi/vassals --emperor-wrapper /usr/local/bin/pyuwsgi --die-on-term", &[]);
     emperor.await_lines(ACCEPTS, 2);
     assert_eq!(http::get(18612, "/").unwrap().body, ANSWER);
+    emperor.await_idle();
     // As one reloads a vassal, after an upgrade, say.
     root.must("touch /etc/uwsgi/vassals/mysite.ini");
     emperor.await_lines(ACCEPTS, 2);
     assert_eq!(http::get(18612, "/").unwrap().body, ANSWER);
+    emperor.await_idle();
     emperor.signal("TERM");
     emperor.ended();
     assert_eq!(

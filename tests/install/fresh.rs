@@ -34,6 +34,7 @@ fn two_commands_and_a_minute_from_nothing_to_a_served_application() {
     println!("from nothing to a served application: {took:.1?}");
     assert!(took < PROMISED, "{took:?}");
     assert!(server.log.contains("[pycow] froze "), "{}", server.log);
+    server.await_idle();
     server.signal("TERM");
     assert!(server.ended().success());
     assert_eq!(server.log.matches("] worker ").count(), 2, "{}", server.log);

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pycow_testkit::prepared;
+use pycow_testkit::{prepared, proc};
 use tempfile::TempDir;
 
 /// What workers print when they accept (`hook-accepting = print:..`): one that is told to leave before that may
@@ -207,6 +207,27 @@ impl Server {
             if left == 0 {
                 return line;
             }
+        }
+    }
+
+    /// Waits until all of its workers are through with their requests: one that is busy runs no hooks.
+    pub fn await_idle(&mut self) {
+        self.log
+            .extend(self.lines.try_iter().map(|line| line + "\n"));
+        let workers = self
+            .log
+            .lines()
+            .filter(|line| line.contains("pawned uWSGI worker "));
+        let pids = workers.filter_map(|line| {
+            line.split_once("pid: ")?
+                .1
+                .split([',', ')'])
+                .next()?
+                .parse()
+                .ok()
+        });
+        for pid in pids.filter(|pid| proc::alive(*pid)) {
+            proc::await_idle(pid);
         }
     }
 
