@@ -44,9 +44,15 @@ demo: ## a Django application with and without pycow, side by side
 bench_options = APP INI URLS REQUESTS WORKERS UWSGI OUT HOST_GB ROUNDS METHODS WORKLOADS SCALE
 option = --$(subst _,-,$(shell echo $1 | tr A-Z a-z))
 
-bench: build ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
-	tools/testkit/setup --bench
-	cargo run --quiet --release --package pycow-compare -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
+compare = cargo run --quiet --release --package pycow-compare -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
+
+# One's own application is looked at before anything that takes its time.
+bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
+	tools/testkit/setup --demo
+	$(if $(APP)$(INI),$(compare) --look)
+	tools/testkit/setup --bench '$(METHODS)' $(if $(APP)$(INI),own)
+	cargo build --release
+	$(compare)
 
 costs: setup build ## what pycow itself costs: the immortal walk, a request, a sample
 	cargo bench --bench immortal --bench overhead --bench sampling
