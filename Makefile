@@ -4,12 +4,12 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test lint demo bench costs matrix dist
+.PHONY: help setup tools build test lint demo bench costs matrix packages dist test-install release
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 setup: ## fetch what the build and the tests need, into .hosts/
 	tools/testkit/setup
@@ -44,9 +44,15 @@ demo: ## a Django application with and without pycow, side by side
 bench_options = APP INI URLS REQUESTS WORKERS UWSGI OUT HOST_GB ROUNDS METHODS WORKLOADS SCALE
 option = --$(subst _,-,$(shell echo $1 | tr A-Z a-z))
 
-bench: build ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
-	tools/testkit/setup --bench
-	cargo run --quiet --release --package pycow-compare -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
+compare = cargo run --quiet --release --package pycow-compare -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
+
+# One's own application is looked at before anything that takes its time.
+bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
+	tools/testkit/setup --demo
+	$(if $(APP)$(INI),$(compare) --look)
+	tools/testkit/setup --bench '$(METHODS)' $(if $(APP)$(INI),own)
+	cargo build --release
+	$(compare)
 
 costs: setup build ## what pycow itself costs: the immortal walk, a request, a sample
 	cargo bench --bench immortal --bench overhead --bench sampling
@@ -56,13 +62,30 @@ matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	$(MAKE) build
 	cargo test --test load -- --nocapture
 
-# zig brings a linker and the symbol versions of every glibc.
-dist = target/dist/pycow_plugin.so
-dist: tools ## one file for every host: target/dist/pycow_plugin.so, for glibc 2.17 and newer
-	tools/testkit/setup --dist
-	PATH="$(CURDIR)/.hosts/zig/bin:$$PATH" cargo zigbuild --release --lib --target x86_64-unknown-linux-gnu.2.17
-	install -D target/x86_64-unknown-linux-gnu/release/libpycow_plugin.so $(dist)
-	! readelf --version-info $(dist) | grep -E 'GLIBC_2\.(1[89]|[2-9][0-9])'
+# Of what processor the files are that others get: x86_64 or aarch64.
+ARCH ?= $(shell uname -m)
+dist = $(CURDIR)/target/dist/$(ARCH)/pycow_plugin.so
+
+packages: tools ## plugin for glibc 2.17 and newer, wheel, .deb and .rpm, in target/dist/ (ARCH=aarch64)
+	@tools/testkit/setup --dist
+	packaging/build plugin $(ARCH)
+	packaging/build packages $(ARCH)
+
+dist: packages ## the same, and the plugin tried on every host
 	tools/testkit/setup
-	PYCOW_PLUGIN=$(CURDIR)/$(dist) cargo test --test object --test load
-	PYCOW_HOSTS=$(CURDIR)/.hosts/old PYCOW_PLUGIN=$(CURDIR)/$(dist) cargo test --test load -- it_loads_everywhere
+	PYCOW_PLUGIN=$(dist) cargo test --test object --test load
+	PYCOW_HOSTS=$(CURDIR)/.hosts/old PYCOW_PLUGIN=$(dist) cargo test --test load -- it_loads_everywhere
+
+test-install: packages ## the packages on machines that have nothing of this: needs root and a network, 2 minutes
+	tools/testkit/setup --install
+	tools/testkit/setup
+	rm -rf $(skipped)
+	cargo test --test install -- --test-threads=1 || { tools/testkit/skipped $(skipped); exit 1; }
+	@tools/testkit/skipped $(skipped)
+
+release: ## all that a release gives away, with bill of materials and checksums (docs/releasing.md)
+	packaging/build ready
+	$(MAKE) dist ARCH=x86_64
+	$(MAKE) test-install ARCH=x86_64
+	if packaging/build has aarch64; then $(MAKE) packages ARCH=aarch64; fi
+	packaging/build release

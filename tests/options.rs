@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pycow_testkit::{default_host, Uwsgi, HELLO};
+use pycow_testkit::{default_host, hosts, Uwsgi, HELLO};
 
 /// All options of pycow that uWSGI shows.
 fn in_help() -> BTreeSet<String> {
@@ -142,4 +142,23 @@ fn an_option_without_effect_is_told() {
         .set("pycow-gc-threshold", 9)
         .start();
     uwsgi.await_log("WARNING: pycow-gc-threshold has no effect with pycow-gc = off");
+}
+
+#[test]
+fn an_option_that_nobody_knows_is_named_with_the_nearest() {
+    for host in hosts() {
+        println!("{}", host.name);
+        let uwsgi = Uwsgi::on(&host).app(HELLO).with_pycow();
+        let uwsgi = uwsgi.set("pycow-gcc", "off").set("pycow_ksm", "true");
+        let uwsgi = uwsgi.set("pycow-exit", "fast").start();
+        assert_eq!(uwsgi.get("/").body, "hello");
+        let log = uwsgi.log();
+        for line in [
+            "[pycow] WARNING: unknown option pycow-gcc is ignored, did you mean pycow-gc?",
+            "[pycow] WARNING: unknown option pycow_ksm is ignored, did you mean pycow-ksm?",
+        ] {
+            assert_eq!(log.matches(line).count(), 1, "{line}");
+        }
+        assert_eq!(log.matches("unknown option").count(), 2);
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 pub mod options;
+pub mod unknown;
 mod warmup;
 
 /// What is done about the garbage collector (`pycow-gc`).

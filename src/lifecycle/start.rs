@@ -8,11 +8,11 @@ use std::{
 use super::heap;
 use crate::{
     collector,
-    config::{self, Config, ExitPolicy, ForkPolicy},
+    config::{self, unknown, Config, ExitPolicy, ForkPolicy},
     forking::{check, warmup},
     linux::{loaded, process, time_limit},
     plugin::{Plugin, Redirected},
-    python::{exit::print_stacks_on, files, interpreter::Python},
+    python::{configured, exit::print_stacks_on, files, interpreter::Python},
     sharing,
     symbols::Symbols,
     uwsgi::{
@@ -154,12 +154,20 @@ pub fn post_init() {
     }
 }
 
-/// uWSGI takes RPC functions now.
+/// uWSGI takes RPC functions now, and shows Python the configuration.
 pub fn preinit_apps(table: &'static PluginTable) {
-    if let Some(plugin) = Plugin::get() {
-        sharing::publish::offer(plugin, table);
-        check::applications_load();
+    let Some(plugin) = Plugin::get() else { return };
+    sharing::publish::offer(plugin, table);
+    match plugin.python.with_gil(configured::keys) {
+        Some(Ok(keys)) => {
+            for line in unknown::warnings(keys.iter().map(String::as_str)) {
+                log::warn!("{line}");
+            }
+        }
+        Some(Err(raised)) => log::error!("uwsgi.opt: {raised}"),
+        None => {}
     }
+    check::applications_load();
 }
 
 /// All applications are loaded.

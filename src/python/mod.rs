@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod code;
+pub mod configured;
 pub mod exit;
 pub mod files;
 pub mod fork;

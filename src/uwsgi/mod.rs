@@ -9,6 +9,7 @@ pub mod host;
 pub mod log;
 pub mod logvars;
 pub mod metrics;
+mod note;
 pub mod python_plugin;
 pub mod relocations;
 pub mod rpc;

@@ -58,6 +58,10 @@ pub struct Args {
           conflicts_with_all = ["app", "ini"])]
     pub workloads: Vec<String>,
 
+    /// Look at the application only: does it load, and does it answer?
+    #[arg(long)]
+    pub look: bool,
+
     /// One table with the figures that matter most
     #[arg(long)]
     pub brief: bool,

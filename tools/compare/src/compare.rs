@@ -33,14 +33,7 @@ pub fn compare(
     progress: &Progress,
 ) -> Result<Compared, String> {
     let title = &workload.title;
-    progress.say(&format!("{title}: a look at the application"));
-    if !workload.left_out.is_empty() {
-        progress.say(&format!(
-            "not used of the ini: {}",
-            workload.left_out.join(", ")
-        ));
-    }
-    try_paths(workload, host, progress)?;
+    look(workload, host, progress)?;
 
     let mut entries: Vec<Entry> = chosen(workload, args)
         .map(|method| Entry {
@@ -88,6 +81,22 @@ pub fn compare(
         left_out: workload.left_out.clone(),
         methods: measured.collect(),
     })
+}
+
+/// Starts the application once, on stock uWSGI, and asks it for some of the paths.
+///
+/// # Errors
+/// If it does not load, or answers with nothing but errors.
+pub fn look(workload: &Workload, host: &Host, progress: &Progress) -> Result<(), String> {
+    let title = &workload.title;
+    progress.say(&format!("{title}: a look at the application"));
+    if !workload.left_out.is_empty() {
+        progress.say(&format!(
+            "not used of the ini: {}",
+            workload.left_out.join(", ")
+        ));
+    }
+    try_paths(workload, host, progress)
 }
 
 /// The methods for that workload.

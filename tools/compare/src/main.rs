@@ -56,6 +56,12 @@ fn compare_all(args: &Args) -> Result<(), String> {
     load::check()?;
     let host = host(args)?;
     let workloads = workloads(args, &host)?;
+    if args.look {
+        let progress = progress::Progress::new();
+        return workloads
+            .iter()
+            .try_for_each(|workload| compare::look(workload, &host, &progress));
+    }
     let out = absolute(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
 

@@ -1,7 +1,7 @@
 //! An application and the requests that it gets: the bundled ones, and the user's own.
 
 use std::{
-    fs,
+    env, fs,
     path::{absolute, Path, PathBuf},
 };
 
@@ -156,7 +156,7 @@ pub fn wsgi(file: &Path, urls: Vec<String>, workers: usize) -> Result<Workload, 
             line("pythonpath", folder),
             line("pythonpath", root),
         ],
-        environment: Vec::new(),
+        environment: python_path(),
         application: Application::File(file.display().to_string()),
         callable: None,
         mount: None,
@@ -188,11 +188,24 @@ pub fn ini(
         left_out: ini.left_out,
         short: false,
         lines,
-        environment: Vec::new(),
+        environment: python_path(),
         application: ini.application,
         callable: ini.callable,
         mount: ini.mount,
     })
+}
+
+/// `PYTHONPATH`, for one's own application: uWSGI is started in another folder, and without the environment
+/// of whoever started this.
+fn python_path() -> Vec<(String, String)> {
+    let given = env::var_os("PYTHONPATH").unwrap_or_default();
+    let folders = env::split_paths(&given).filter_map(|folder| absolute(folder).ok());
+    let joined = env::join_paths(folders).unwrap_or_default();
+    let value = joined.into_string().unwrap_or_default();
+    if value.is_empty() {
+        return Vec::new();
+    }
+    vec![("PYTHONPATH".into(), value)]
 }
 
 /// The path itself, absolute, if there is a file.

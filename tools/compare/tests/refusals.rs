@@ -129,6 +129,52 @@ fn an_application_that_does_not_load_shows_its_log() {
 }
 
 #[test]
+fn a_look_at_the_application_is_enough_to_refuse_it() {
+    if without_wrk() {
+        return;
+    }
+    let look = |app: &str| {
+        let bench = Bench::on(&default_host()).file("wsgi.py", app);
+        bench.with("--app wsgi.py --look").run()
+    };
+    let broken = look("import no_such_module\n");
+    assert!(!broken.succeeded);
+    let why = "No module named 'no_such_module'";
+    assert!(broken.stderr.contains(why), "{}", broken.stderr);
+    assert!(!broken.path("out").exists());
+
+    let good = look(HELLO).well();
+    assert!(!good.path("out").exists(), "nothing was measured");
+}
+
+#[test]
+fn the_application_sees_pythonpath() {
+    if without_wrk() {
+        return;
+    }
+    let app = format!("import beside\n{HELLO}");
+    for arguments in ["--app site/wsgi.py", "--ini site/uwsgi.ini"] {
+        let bench = || {
+            Bench::on(&default_host())
+                .file("site/wsgi.py", &app)
+                .file("site/uwsgi.ini", "[uwsgi]\nwsgi-file = %dwsgi.py\n")
+                .file("elsewhere/beside.py", "")
+                .with(arguments)
+                .with("--look")
+        };
+        let without = bench().run();
+        assert!(!without.succeeded, "{arguments}");
+        assert!(
+            without.stderr.contains("No module named 'beside'"),
+            "{}",
+            without.stderr
+        );
+        // Relative, as it stands where `make bench` was called.
+        bench().env("PYTHONPATH", "elsewhere").run().well();
+    }
+}
+
+#[test]
 fn nobody_measures_error_pages_unawares() {
     if without_wrk() {
         return;

@@ -1,0 +1,9 @@
+//! What is given to others, used as others use it: wheel, .deb and examples, in roots where nothing of
+//! this project's own is. Run by `make test-install`, which builds them first; needs root and a network.
+
+mod deb;
+mod dist;
+mod examples;
+mod fresh;
+mod root;
+mod wheel;

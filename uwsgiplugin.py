@@ -1,0 +1,59 @@
+"""uWSGI's own way to build a plugin: `uwsgi --build-plugin PATH`, where PATH is this folder.
+
+uWSGI runs this file and then its C compiler, for which there is nothing to do: cargo builds the plugin,
+and `post_build` puts it in the place of what the linker left.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+NAME = "pycow"
+CFLAGS = []
+LDFLAGS = []
+# The linker must be given something.
+LIBS = ["-lc"]
+GCC_LIST = []
+
+
+def checkout():
+    """This folder: uWSGI gives no `__file__`, but it was told the path, or the URL that it has cloned here."""
+    for argument in sys.argv[1:]:
+        name = argument.rstrip("/").split("/")[-1]
+        cloned = name[: -len(".git")] if name.endswith(".git") else name
+        for folder in (argument, cloned):
+            if os.path.isfile(os.path.join(folder, "uwsgi-headers", "plugin.h")):
+                return os.path.abspath(folder)
+    sys.exit("pycow: call this as uwsgi --build-plugin PATH")
+
+
+def build():
+    """Builds the plugin; returns the file that cargo names."""
+    command = ["cargo", "build", "--release", "--lib", "--locked", "--message-format=json-render-diagnostics"]
+    try:
+        cargo = subprocess.Popen(command, cwd=checkout(), stdout=subprocess.PIPE)
+    except OSError as error:
+        sys.exit("pycow is built by cargo (https://rustup.rs): " + str(error))
+    messages = cargo.communicate()[0].decode().splitlines()
+    if cargo.returncode != 0:
+        sys.exit("cargo could not build pycow")
+    for message in map(json.loads, messages):
+        for file in message.get("filenames", []):
+            if os.path.basename(file) == "libpycow_plugin.so":
+                return file
+    sys.exit("cargo built no libpycow_plugin.so")
+
+
+BUILT = build()
+
+
+def post_build(config):
+    """Replaces the linker's file, at once: it may be in use."""
+    folder = "."
+    if config is not None:
+        folder = config.get("plugin_build_dir", config.get("plugin_dir"))
+    target = os.path.join(folder, "pycow_plugin.so")
+    shutil.copyfile(BUILT, target + ".new")
+    os.rename(target + ".new", target)
