@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+mod option;
 pub mod options;
 pub mod unknown;
+mod values;
 mod warmup;
 
 /// What is done about the garbage collector (`pycow-gc`).

@@ -1,46 +1,10 @@
 //! The options: names, help, values and what is allowed; from text into a [`Config`].
 
-use std::ffi::CStr;
-
-use super::{warmup, Config, ExitPolicy, ForkPolicy, GcPolicy, Pacing, Thresholds};
-
-/// A value that an option does not take.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "invalid value \"{value}\" for option {}, allowed: {allowed}",
-    option.to_string_lossy()
-)]
-pub struct OptionError {
-    option: &'static CStr,
-    value: String,
-    allowed: &'static str,
-}
-
-/// One option: what uWSGI shows in `--help`, and what a value does to the configuration.
-#[derive(Debug)]
-pub struct Opt {
-    /// The ini key; `--name` on the command line.
-    pub name: &'static CStr,
-    /// A line for `--help`.
-    pub help: &'static CStr,
-    /// `--name` alone means `true`.
-    pub is_switch: bool,
-    /// What is allowed, for the line that refuses a value.
-    allowed: &'static str,
-    apply: fn(&mut Config, &str) -> Option<()>,
-}
-
-impl Opt {
-    /// Puts a value into the configuration; a later one replaces an earlier one, unless it is one
-    /// that may be repeated.
-    pub fn apply(&self, config: &mut Config, value: &str) -> Result<(), OptionError> {
-        (self.apply)(config, value.trim()).ok_or_else(|| OptionError {
-            option: self.name,
-            value: value.into(),
-            allowed: self.allowed,
-        })
-    }
-}
+use super::{
+    option::{Opt, OptionError},
+    values::{class, switch, thresholds, whole},
+    warmup, Config, ExitPolicy, ForkPolicy, GcPolicy, Pacing,
+};
 
 /// Every option, in the order of `--help`.
 pub const OPTIONS: [Opt; 15] = [
@@ -227,42 +191,6 @@ pub fn textfile_error(path: &std::path::Path) -> OptionError {
         value: path.display().to_string(),
         allowed: TEXTFILE,
     }
-}
-
-/// As uWSGI reads a switch (`uwsgi_opt_true`), but what is neither is refused.
-fn switch(value: &str) -> Option<bool> {
-    let is = |word: &&str| value.eq_ignore_ascii_case(word);
-    if ["true", "on", "yes", "1"].iter().any(is) {
-        Some(true)
-    } else if ["false", "off", "no", "0"].iter().any(is) {
-        Some(false)
-    } else {
-        None
-    }
-}
-
-/// Digits only: no sign, no blank.
-fn whole<T: std::str::FromStr>(text: &str) -> Option<T> {
-    let digits = text.bytes().all(|c| c.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
-}
-
-/// Identifiers with dots between them, two at least.
-fn class(value: &str) -> Option<String> {
-    let is_name = |name: &str| {
-        let starts = |c: char| c == '_' || c.is_alphabetic();
-        let goes_on = |c: char| c == '_' || c.is_alphanumeric();
-        name.starts_with(starts) && name.chars().all(goes_on)
-    };
-    let is_path = value.contains('.') && value.split('.').all(is_name);
-    is_path.then(|| value.to_owned())
-}
-
-fn thresholds(value: &str) -> Option<Thresholds> {
-    let values: Option<Vec<i32>> = value.split(',').map(|part| whole(part.trim())).collect();
-    let thresholds = Thresholds::new(&values?)?;
-    // 0 would switch collections off: that is the policy `off`, not a threshold.
-    (thresholds.values()[0] > 0).then_some(thresholds)
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ mod links;
 mod mark;
 mod owners;
 mod prescan;
+mod reason;
 mod tally;
 
 pub use audit::Audit;

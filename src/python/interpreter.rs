@@ -1,9 +1,10 @@
 //! The interpreter of this process, and the proof that its GIL is held.
 
-use std::{ffi::CStr, marker::PhantomData, ptr, ptr::NonNull};
+use std::{ffi::CStr, ptr};
 
 use pyo3_ffi::PyObject;
 
+pub use super::reference::Gil;
 use super::{
     api::{Api, Missing},
     reference::{PyErr, PyRef},
@@ -96,21 +97,7 @@ impl Python {
     }
 }
 
-/// The proof that this thread holds the GIL, and nobody else's proof.
-pub struct Gil<'a> {
-    pub(super) api: &'a Api,
-    not_send: PhantomData<*mut ()>,
-}
-
 impl<'a> Gil<'a> {
-    /// To be made only where the GIL is held for `'a`.
-    pub(super) fn held(api: &'a Api) -> Self {
-        Self {
-            api,
-            not_send: PhantomData,
-        }
-    }
-
     /// Imports a module.
     pub fn import(&self, name: &CStr) -> Result<PyRef<'a>, PyErr> {
         // SAFETY: the GIL is held, the name is NUL-terminated; a new reference or NULL.
@@ -170,59 +157,9 @@ impl<'a> Gil<'a> {
         self.owned(unsafe { (self.api.PyDict_New)() })
     }
 
-    /// `object.name`
-    ///
-    /// # Safety
-    /// A live object.
-    pub unsafe fn attribute_of(
-        &self,
-        object: *mut PyObject,
-        name: &CStr,
-    ) -> Result<PyRef<'a>, PyErr> {
-        // SAFETY: the caller's promise; the GIL is held; a new reference or NULL.
-        self.owned(unsafe { (self.api.PyObject_GetAttrString)(object, name.as_ptr()) })
-    }
-
     /// The frame of the Python code that is running.
     pub fn frame(&self) -> Option<PyRef<'a>> {
         // SAFETY: the GIL is held; a borrowed reference or NULL without an exception.
         self.borrowed(unsafe { (self.api.PyEval_GetFrame)() }.cast())
-    }
-
-    /// A new reference that an API function returned; NULL says that an exception is set.
-    pub fn owned(&self, new: *mut PyObject) -> Result<PyRef<'a>, PyErr> {
-        match NonNull::new(new) {
-            Some(pointer) => Ok(PyRef::owning(self.api, pointer)),
-            None => Err(self.raised()),
-        }
-    }
-
-    /// One more reference to what an API function lent; NULL says that there is no such thing.
-    pub fn borrowed(&self, borrowed: *mut PyObject) -> Option<PyRef<'a>> {
-        let pointer = NonNull::new(borrowed)?;
-        // SAFETY: the GIL is held; a valid object, of which the new value owns one reference.
-        unsafe { (self.api.Py_IncRef)(borrowed) };
-        Some(PyRef::owning(self.api, pointer))
-    }
-
-    /// Takes the exception that is set.
-    pub fn raised(&self) -> PyErr {
-        let (mut kind, mut value, mut trace) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the GIL is held; the three become owned references or NULL.
-        unsafe {
-            (self.api.PyErr_Fetch)(&mut kind, &mut value, &mut trace);
-            (self.api.PyErr_NormalizeException)(&mut kind, &mut value, &mut trace);
-        }
-        let own = |pointer| {
-            let pointer = NonNull::new(pointer)?;
-            Some(PyRef::owning(self.api, pointer))
-        };
-        let (kind, value, _trace) = (own(kind), own(value), own(trace));
-        let name = kind.and_then(|kind| kind.attribute(c"__name__").ok()?.text());
-        PyErr(format!(
-            "{}: {}",
-            name.as_deref().unwrap_or("an exception"),
-            value.and_then(|value| value.text()).unwrap_or_default()
-        ))
     }
 }
