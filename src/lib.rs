@@ -83,6 +83,7 @@ const CALLBACKS: hooks::Callbacks = hooks::Callbacks {
     post_uwsgi_fork: Some(post_uwsgi_fork),
     post_fork: Some(python_post_fork),
     fixup: Some(python_fixup),
+    hijack_worker: Some(python_hijack_worker),
     after_request: Some(python_after_request),
     atexit: Some(python_atexit),
 };
@@ -203,6 +204,11 @@ unsafe extern "C" fn python_post_fork() {
 unsafe extern "C" fn python_fixup() {
     hooks::original_fixup();
     guard((), lifecycle::worker_ready);
+}
+
+unsafe extern "C" fn python_hijack_worker() {
+    guard((), lifecycle::before_hijack);
+    hooks::original_hijack_worker();
 }
 
 unsafe extern "C" fn hijack_worker() {

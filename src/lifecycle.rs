@@ -52,7 +52,7 @@ pub fn before_first_fork() {
 
 /// uWSGI announces the fork of a worker (2.0.21 and newer).
 pub fn pre_uwsgi_fork() {
-    fork::worker_begins();
+    fork::hold_signals();
 }
 
 /// uWSGI's own code calls `fork`; whether [`forked`] is to be called after it.
@@ -135,6 +135,7 @@ pub fn worker_ready() {
     if process.stage.ready.swap(true, Relaxed) {
         return;
     }
+    fork::hold_signals();
     safe_points::worker_ready(plugin);
     if plugin.host.lazy_apps() {
         plugin.python.with_gil(|gil| {
@@ -148,6 +149,13 @@ pub fn worker_ready() {
     }
 }
 
+/// The Python plugin may take the worker for itself: uWSGI's handlers end it then.
+pub fn before_hijack() {
+    if Plugin::get().is_some_and(|plugin| plugin.may_hijack.load(Relaxed)) {
+        fork::release_signals();
+    }
+}
+
 /// No plugin took the worker: requests are next.
 pub fn before_loop(handlers: &Handlers) {
     let Some((plugin, process)) = known() else {
@@ -155,6 +163,7 @@ pub fn before_loop(handlers: &Handlers) {
     };
     process.stage.serving.store(true, Relaxed);
     safe_points::worker_serves(plugin, handlers);
+    fork::release_signals();
 }
 
 /// A request is over.

@@ -31,6 +31,8 @@ pub struct Plugin {
     pub redirected: Redirected,
     /// CPython's own thresholds, as they were before pycow set any.
     pub default_thresholds: OnceLock<Thresholds>,
+    /// The configuration has a key after which Python takes workers for itself (`pyshell`, `pyrun`).
+    pub may_hijack: AtomicBool,
     /// Objects that left the collector's sight.
     pub frozen: AtomicU64,
     /// Objects made immortal.

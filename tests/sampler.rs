@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use pycow_testkit::reporting::{json, process, reporting, until, APP};
 use pycow_testkit::signal::{SIGKILL, SIGTERM};
-use pycow_testkit::{default_host, host_of, is_root, proc, skip, Flavour, Instance, Uwsgi};
+use pycow_testkit::{default_host, host_of, is_root, skip, Flavour, Instance, Uwsgi};
 use serde_json::Value;
 
 fn pids(report: &Value, role: &str) -> Vec<i32> {

@@ -41,8 +41,8 @@ pub fn is_over_in_child(plugin: &Plugin) {
     python::fork::in_child(&plugin.python);
 }
 
-/// uWSGI announces that it forks a worker: signals wait.
-pub fn worker_begins() {
+/// uWSGI announces that it forks a worker, or a worker changes its handlers: signals wait.
+pub fn hold_signals() {
     if let Ok(mut mask) = MASK.lock() {
         mask.get_or_insert_with(signals::hold);
     }

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{atomic::AtomicU64, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        Mutex, MutexGuard, OnceLock, PoisonError,
+    },
 };
 
 use super::heap;
@@ -93,6 +96,7 @@ pub fn init(callbacks: &Callbacks, redirect: Redirect) {
         python,
         redirected,
         default_thresholds: OnceLock::new(),
+        may_hijack: AtomicBool::new(false),
         frozen: AtomicU64::new(0),
         immortal: AtomicU64::new(0),
     };
@@ -160,6 +164,8 @@ pub fn preinit_apps(table: &'static PluginTable) {
     sharing::publish::offer(plugin, table);
     match plugin.python.with_gil(configured::keys) {
         Some(Ok(keys)) => {
+            let hijacks = |key: &String| key.starts_with("pyrun") || key.starts_with("pyshell");
+            plugin.may_hijack.store(keys.iter().any(hijacks), Relaxed);
             for line in unknown::warnings(keys.iter().map(String::as_str)) {
                 log::warn!("{line}");
             }

@@ -25,6 +25,8 @@ pub struct Callbacks {
     pub post_fork: Option<unsafe extern "C" fn()>,
     /// A worker whose applications are loaded.
     pub fixup: Option<unsafe extern "C" fn()>,
+    /// A worker that the plugin may take for itself (`pyshell`, `pyrun`).
+    pub hijack_worker: Option<unsafe extern "C" fn()>,
     /// A request is over.
     pub after_request: Option<unsafe extern "C" fn(*mut wsgi_request)>,
     /// A process leaves by exit().
@@ -49,6 +51,7 @@ pub fn install(python: PythonPlugin, ours: &Callbacks) {
         master_fixup: table.master_fixup,
         post_fork: table.post_fork,
         fixup: table.fixup,
+        hijack_worker: table.hijack_worker,
         after_request: table.after_request,
         atexit: table.atexit,
     });
@@ -61,6 +64,7 @@ pub fn install(python: PythonPlugin, ours: &Callbacks) {
     }
     table.post_fork = ours.post_fork;
     table.fixup = ours.fixup;
+    table.hijack_worker = ours.hijack_worker;
     table.after_request = ours.after_request;
     table.atexit = ours.atexit;
 }
@@ -121,6 +125,14 @@ pub fn original_fixup() {
     if let Some(fixup) = original(|table| table.fixup) {
         // SAFETY: as in `original_init`.
         unsafe { fixup() }
+    }
+}
+
+/// Calls what stood in the table under `hijack_worker`. It may never return.
+pub fn original_hijack_worker() {
+    if let Some(hijack_worker) = original(|table| table.hijack_worker) {
+        // SAFETY: as in `original_init`.
+        unsafe { hijack_worker() }
     }
 }
 
