@@ -36,7 +36,7 @@ pub fn before_first_fork() {
         ksm::merge_and_say();
     }
     if plugin.config.gc.freezes() && plugin.host.lazy_apps() {
-        log::warn!("lazy-apps: every worker loads a heap of its own, nothing of it is shared");
+        heap::say_nothing_is_shared(plugin);
     } else {
         plugin
             .python
@@ -85,6 +85,7 @@ pub fn post_fork(handlers: &Handlers) {
             has_master: process::pid() != plugin.host.master_pid(),
             birth: usage::own().ok(),
             requests: AtomicU64::new(0),
+            moved_marks: AtomicU64::new(0),
             stage: Stages::default(),
         };
         let Some(process) = new.set() else { return };
@@ -154,6 +155,7 @@ pub fn request_done() {
     if let Some((plugin, process)) = known() {
         let requests = process.count_request();
         sharing::request_done(plugin, process, requests);
+        heap::check_marks(plugin, process);
     }
 }
 

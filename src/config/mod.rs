@@ -132,6 +132,8 @@ pub struct Config {
     pub thresholds: Option<Thresholds>,
     /// `pycow-gc-guard`; `None`: by policy, see [`Config::guarded`].
     guard: Option<bool>,
+    /// `pycow-mortal`: classes, as `module.Class`.
+    pub mortal: Vec<String>,
     /// `pycow-exit`
     pub exit: ExitPolicy,
     /// `pycow-fork`
@@ -154,6 +156,7 @@ impl Default for Config {
             gc: GcPolicy::Freeze,
             thresholds: None,
             guard: None,
+            mortal: Vec::new(),
             exit: ExitPolicy::Fast,
             fork: ForkPolicy::Cpython,
             exit_grace: 5,
@@ -177,6 +180,9 @@ impl Config {
             GcPolicy::Keep if self.guard == Some(true) => Some("pycow-gc-guard"),
             GcPolicy::Keep | GcPolicy::Off if self.thresholds.is_some() => {
                 Some("pycow-gc-threshold")
+            }
+            policy if policy != GcPolicy::Immortal && !self.mortal.is_empty() => {
+                Some("pycow-mortal")
             }
             _ => None,
         }

@@ -42,7 +42,7 @@ impl Opt {
 }
 
 /// Every option, in the order of `--help`.
-pub const OPTIONS: [Opt; 10] = [
+pub const OPTIONS: [Opt; 11] = [
     Opt {
         name: c"pycow-gc",
         help:
@@ -77,6 +77,16 @@ pub const OPTIONS: [Opt; 10] = [
         allowed: SWITCH,
         apply: |config, value| {
             config.guard = Some(switch(value)?);
+            Some(())
+        },
+    },
+    Opt {
+        name: c"pycow-mortal",
+        help: c"never make objects of a class (module.Class) immortal, may be repeated",
+        is_switch: false,
+        allowed: "the name of a class with its module, such as package.module.Class",
+        apply: |config, value| {
+            config.mortal.push(class(value)?);
             Some(())
         },
     },
@@ -193,6 +203,17 @@ fn whole<T: std::str::FromStr>(text: &str) -> Option<T> {
     digits.then(|| text.parse().ok()).flatten()
 }
 
+/// Identifiers with dots between them, two at least.
+fn class(value: &str) -> Option<String> {
+    let is_name = |name: &str| {
+        let starts = |c: char| c == '_' || c.is_alphabetic();
+        let goes_on = |c: char| c == '_' || c.is_alphanumeric();
+        name.starts_with(starts) && name.chars().all(goes_on)
+    };
+    let is_path = value.contains('.') && value.split('.').all(is_name);
+    is_path.then(|| value.to_owned())
+}
+
 fn thresholds(value: &str) -> Option<Thresholds> {
     let values: Option<Vec<i32>> = value.split(',').map(|part| whole(part.trim())).collect();
     let thresholds = Thresholds::new(&values?)?;
@@ -239,6 +260,15 @@ mod tests {
             "3000000000",
         ] {
             assert!(set(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn mortal_classes_add_up() {
+        let pairs = [("pycow-mortal", "a.B"), ("pycow-mortal", " c.d.E ")];
+        assert_eq!(configured(&pairs).unwrap().mortal, ["a.B", "c.d.E"]);
+        for wrong in ["", "B", "a.", ".B", "a..B", "a.1", "a b.C", "a.B,c.D"] {
+            assert!(configured(&[("pycow-mortal", wrong)]).is_err(), "{wrong}");
         }
     }
 

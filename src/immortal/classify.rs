@@ -1,168 +1,200 @@
 //! What is to be done with an object, by its class; remembered for each class.
 
-use std::ffi::{c_void, CStr};
+use std::ffi::c_void;
 
-use pyo3_ffi::{traverseproc, PyObject};
-
-use crate::python::heap::{Heap, BYTES, CLASSES, DICTS, STRINGS, TUPLES};
+use super::known::Known;
 use crate::{
-    linux::mmap_vec::MmapVec,
-    python::{interpreter::Gil, reference::PyErr},
+    linux::mmap_vec::{MmapVec, OutOfMemory},
+    python::{
+        heap::Heap,
+        object::{Class, Ref, Slot},
+        walk::Traverse,
+    },
 };
 
-/// Why an object stays mortal.
+/// Why an object stays mortal. Of several reasons the first counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Its class has a finalizer (`tp_finalize` or `tp_del`), or frees something of the system when
     /// it goes: files, sockets, generators, classes with `__del__`, mmaps.
     Finalizer,
-    /// It holds one of those in an attribute: dropping it drops that.
-    Owner,
+    /// The operator named its class.
+    Named,
     /// A weak reference with a callback waits for its end.
     Awaited,
+    /// It is one of few objects of a C class that pycow does not know: nothing is to be won, and the
+    /// end of a client or a handle may matter.
+    Foreign,
+    /// It holds one of those: dropping it may be what ends that.
+    Owner,
+    /// A link of a linked structure: what is appended later would last as long as the link.
+    Linked,
     /// A lock.
     Lock,
+    /// A frame holds it: that of a suspended generator or coroutine, or of a thread.
+    Frame,
+}
+
+impl Reason {
+    /// The end of such an object matters: whoever holds it stays mortal, too.
+    pub fn has_owners(self) -> bool {
+        self <= Self::Owner
+    }
 }
 
 /// How an object of a class is treated.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub enum Treatment<'gil> {
     /// It refers to nothing.
     Leaf,
-    /// So does it, and it keeps a hash that it computes when asked: str and bytes.
-    Hashed,
+    /// A str: so does it, and it keeps a hash that it computes when asked.
+    Text,
     /// Keys and values, and `tp_traverse` for what a subclass adds.
-    Dict(traverseproc),
+    Dict(Traverse<'gil>),
     /// A tuple: like a dict it may be unknown to the collector, and is walked when it is met.
-    Tuple(traverseproc),
+    Tuple(Traverse<'gil>),
     /// A class.
-    Class(traverseproc),
+    Class(Traverse<'gil>),
+    /// A module.
+    Module(Traverse<'gil>),
     /// A code object: what it refers to is had through its attributes.
     Code,
     /// A weak reference.
-    Weak(Option<traverseproc>),
+    Weak(Option<Traverse<'gil>>),
     /// An instance of a class written in Python.
-    Instance(traverseproc),
+    Instance(Traverse<'gil>),
     /// Any other object that refers to others; the collector knows it.
-    Other(traverseproc),
+    Other(Traverse<'gil>),
+    /// An object of a C class that is not known. Once it is known how many there are, they are
+    /// mortal, or one of those above.
+    Foreign(Option<Traverse<'gil>>),
     /// It stays mortal.
-    Mortal(Reason, Option<traverseproc>),
+    Mortal(Reason, Option<Traverse<'gil>>),
 }
 
-/// Classes without a finalizer whose objects give something back to the system when they go. Only
-/// those whose module is imported can have objects.
-const RESOURCES: [(&CStr, &CStr); 6] = [
-    (c"mmap", c"mmap"),
-    (c"select", c"epoll"),
-    (c"_sqlite3", c"Connection"),
-    (c"_ssl", c"_SSLSocket"),
-    (c"_multiprocessing", c"SemLock"),
-    (c"builtins", c"memoryview"),
-];
-const LOCKS: [(&CStr, &CStr); 2] = [(c"_thread", c"LockType"), (c"_thread", c"RLock")];
-
-const SLOTS: usize = 4096;
-
-/// The kinds of classes.
-pub struct Kinds<'h> {
-    heap: &'h Heap,
-    /// The `tp_traverse` of classes written in Python.
-    instances: *mut c_void,
-    /// The classes of weak references.
-    weak: [*mut PyObject; 3],
-    /// The class of code objects.
-    code: *mut PyObject,
-    listed: MmapVec<(*mut PyObject, Reason)>,
-    /// Two classes that want the same place push each other out.
-    remembered: MmapVec<(*mut PyObject, Kind)>,
-}
-
-impl<'h> Kinds<'h> {
-    /// `instances`: the `tp_traverse` of classes written in Python.
-    pub fn new(gil: &Gil<'_>, heap: &'h Heap, instances: *mut c_void) -> Result<Self, PyErr> {
-        let mut listed = MmapVec::new();
-        for (list, reason) in [
-            (&RESOURCES[..], Reason::Finalizer),
-            (&LOCKS[..], Reason::Lock),
-        ] {
-            for (module, name) in list {
-                let class = gil
-                    .imported(module)
-                    .and_then(|module| module.attribute(name).ok());
-                // These classes live as long as their modules, and so beyond the walk.
-                listed.extend(class.map(|class| (class.as_ptr(), reason)));
-            }
+impl<'gil> Treatment<'gil> {
+    /// How to see what it refers to.
+    pub fn traverse(self) -> Option<Traverse<'gil>> {
+        match self {
+            Self::Leaf | Self::Text | Self::Code => None,
+            Self::Dict(traverse)
+            | Self::Tuple(traverse)
+            | Self::Class(traverse)
+            | Self::Module(traverse)
+            | Self::Instance(traverse)
+            | Self::Other(traverse) => Some(traverse),
+            Self::Weak(traverse) | Self::Foreign(traverse) | Self::Mortal(_, traverse) => traverse,
         }
-        let weak = gil.import(c"weakref")?;
-        let weak = |name| Ok::<_, PyErr>(weak.attribute(name)?.as_ptr());
-        let mut remembered = MmapVec::new();
-        remembered.extend((0..SLOTS).map(|_| (std::ptr::null_mut(), Kind::Leaf)));
+    }
+}
+
+/// The slots of classes written in Python.
+#[derive(Clone, Copy)]
+pub struct PythonSlots {
+    /// `tp_traverse`
+    pub traverse: *mut c_void,
+    /// `tp_dealloc`
+    pub dealloc: *mut c_void,
+}
+
+const PLACES: usize = 4096;
+
+/// Tells the treatment of objects.
+pub struct Classifier<'a, 'gil> {
+    heap: &'a Heap<'gil>,
+    slots: PythonSlots,
+    known: &'a Known<'gil>,
+    /// Unknown C classes that have many objects; `None` until they were counted.
+    many: Option<MmapVec<Class<'gil>>>,
+    /// Two classes that want the same place push each other out.
+    remembered: MmapVec<Option<(Class<'gil>, Treatment<'gil>)>>,
+}
+
+impl<'a, 'gil> Classifier<'a, 'gil> {
+    /// Knows no class yet.
+    pub fn new(
+        heap: &'a Heap<'gil>,
+        known: &'a Known<'gil>,
+        slots: PythonSlots,
+    ) -> Result<Self, OutOfMemory> {
         Ok(Self {
             heap,
-            instances,
-            weak: [
-                weak(c"ReferenceType")?,
-                weak(c"ProxyType")?,
-                weak(c"CallableProxyType")?,
-            ],
-            code: gil.import(c"types")?.attribute(c"CodeType")?.as_ptr(),
-            listed,
-            remembered,
+            slots,
+            known,
+            many: None,
+            remembered: MmapVec::filled(None, PLACES)?,
         })
     }
 
-    /// The kind of an object.
-    ///
-    /// # Safety
-    /// A live object; the GIL is held.
-    pub unsafe fn of(&mut self, object: *mut PyObject) -> Kind {
-        // SAFETY: the caller's promise.
-        let class = unsafe { self.heap.class_of(object) };
-        let place = (class.addr() >> 4) % SLOTS;
-        let (remembered, kind) = self.remembered.as_slice()[place];
-        if remembered == class {
-            return kind;
+    /// The treatment of an object.
+    pub fn of(&mut self, object: Ref<'gil>) -> Treatment<'gil> {
+        let class = self.heap.class_of(object);
+        let place = (class.as_object().address() >> 4) % PLACES;
+        match self.remembered.as_slice()[place] {
+            Some((remembered, treatment)) if remembered == class => treatment,
+            _ => {
+                let treatment = self.decide(class);
+                self.remembered.as_mut_slice()[place] = Some((class, treatment));
+                treatment
+            }
         }
-        // SAFETY: the class of a live object is alive.
-        let kind = unsafe { self.decide(class) };
-        self.remembered.as_mut_slice()[place] = (class, kind);
-        kind
     }
 
-    /// # Safety
-    /// A live class; the GIL is held.
-    unsafe fn decide(&self, class: *mut PyObject) -> Kind {
-        // SAFETY: the caller's promise, for all of these.
-        let (traverse, slot, flags, finalizer) = unsafe {
-            (
-                self.heap.traverse(class),
-                self.heap.traverse_slot(class),
-                self.heap.flags(class),
-                self.heap.has_finalizer(class),
-            )
-        };
-        // SAFETY: as above; the listed classes are alive.
-        let is = |other: *mut PyObject| unsafe { self.heap.derives(class, other) };
-        if flags & CLASSES != 0 {
-            return traverse.map_or(Kind::Leaf, Kind::Class);
+    /// From now on it is known which C classes have many objects.
+    pub fn counted(&mut self, many: MmapVec<Class<'gil>>) {
+        self.many = Some(many);
+        self.remembered.as_mut_slice().fill(None);
+    }
+
+    fn decide(&self, class: Class<'gil>) -> Treatment<'gil> {
+        let heap = self.heap;
+        let (traverse, flags) = (heap.traverse_of(class), heap.flags(class));
+        if flags.classes() {
+            return traverse.map_or(Treatment::Leaf, Treatment::Class);
         }
-        if let Some((_, reason)) = self.listed.as_slice().iter().find(|(class, _)| is(*class)) {
-            return Kind::Mortal(*reason, traverse);
+        if let Some(reason) = self.known.mortal(heap, class) {
+            return Treatment::Mortal(reason, traverse);
         }
-        if finalizer {
-            return Kind::Mortal(Reason::Finalizer, traverse);
+        if heap.has_finalizer(class) {
+            return Treatment::Mortal(Reason::Finalizer, traverse);
         }
-        if self.weak.into_iter().any(is) {
-            return Kind::Weak(traverse);
+        if heap.is_weak(class) {
+            return Treatment::Weak(traverse);
+        }
+        if !self.is_plain(class) {
+            match &self.many {
+                None => return Treatment::Foreign(traverse),
+                Some(many) if !many.as_slice().contains(&class) => {
+                    return Treatment::Mortal(Reason::Foreign, traverse)
+                }
+                _ => {}
+            }
         }
         match traverse {
-            None if flags & (STRINGS | BYTES) != 0 => Kind::Hashed,
-            None if class == self.code => Kind::Code,
-            None => Kind::Leaf,
-            Some(traverse) if flags & DICTS != 0 => Kind::Dict(traverse),
-            Some(traverse) if flags & TUPLES != 0 => Kind::Tuple(traverse),
-            Some(traverse) if slot == self.instances => Kind::Instance(traverse),
-            Some(traverse) => Kind::Other(traverse),
+            None if heap.is_text(class) => Treatment::Text,
+            None if heap.is_code(class) => Treatment::Code,
+            None => Treatment::Leaf,
+            Some(traverse) if flags.dicts() => Treatment::Dict(traverse),
+            Some(traverse) if flags.tuples() => Treatment::Tuple(traverse),
+            Some(traverse) if self.known.is_module(heap, class) => Treatment::Module(traverse),
+            Some(traverse) if heap.slot(class, Slot::Traverse) == self.slots.traverse => {
+                Treatment::Instance(traverse)
+            }
+            Some(traverse) => Treatment::Other(traverse),
         }
+    }
+
+    /// Objects of that class are data: nothing that C code frees by itself is behind them.
+    fn is_plain(&self, class: Class<'gil>) -> bool {
+        let heap = self.heap;
+        let mut next = Some(class);
+        while let Some(class) = next {
+            if heap.slot(class, Slot::Dealloc) != self.slots.dealloc {
+                // The first class that is not written in Python.
+                return heap.flags(class).data() || self.known.is_plain(class);
+            }
+            next = heap.base_of(class);
+        }
+        true
     }
 }

@@ -1,19 +1,17 @@
 //! The walk: marks whatever an object refers to. The mark itself says that an object was met.
 
-use std::{
-    ffi::{c_int, c_void, CStr},
-    fmt,
-};
-
-use pyo3_ffi::PyObject;
+use std::fmt;
 
 use super::{
-    classify::{Kind, Kinds, Reason},
-    prescan::Spared,
+    audit::Marks,
+    classify::{Classifier, Reason, Treatment},
+    kept::KeptMortal,
+    prescan::Tracked,
+    Stopped, Unable,
 };
 use crate::{
     linux::mmap_vec::MmapVec,
-    python::{heap::Heap, interpreter::Gil},
+    python::{code::Bytecode, heap::Heap, interpreter::Gil, object::Ref},
 };
 
 /// What became of the objects.
@@ -21,208 +19,196 @@ use crate::{
 pub struct Outcome {
     /// Objects made immortal.
     pub immortal: u64,
-    /// Objects left mortal because of a finalizer or a resource of the system.
+    /// Objects left mortal, by reason: those with a finalizer or a resource of the system;
     pub finalizer: u64,
-    /// Objects left mortal because they hold such an object.
-    pub owner: u64,
-    /// Objects left mortal because a weak reference's callback awaits their end.
+    /// those of a class that the operator named;
+    pub named: u64,
+    /// those that a weak reference's callback awaits;
     pub awaited: u64,
-    /// Locks.
+    /// those of C classes that are not known and have few objects;
+    pub foreign: u64,
+    /// those that hold one of these;
+    pub owner: u64,
+    /// links of linked structures;
+    pub linked: u64,
+    /// locks;
     pub lock: u64,
-    /// Objects that no object refers to: only C code does.
+    /// those that a frame holds.
+    pub frame: u64,
+    /// Objects that no other object refers to.
     pub unreferenced: u64,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            immortal,
-            finalizer,
-            owner,
-            awaited,
-            lock,
-            unreferenced,
-        } = self;
+        let mortal = [
+            (self.finalizer, "with a finalizer or a resource"),
+            (self.named, "named by pycow-mortal"),
+            (self.awaited, "awaited by a weak reference"),
+            (self.foreign, "of C classes with few objects"),
+            (self.owner, "that hold one of these"),
+            (self.linked, "links of linked structures"),
+            (self.lock, "locks"),
+            (self.frame, "held by frames"),
+        ];
+        write!(f, "{} objects immortal; left mortal: ", self.immortal)?;
+        for (count, what) in mortal.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{count} {what}, ")?;
+        }
         write!(
             f,
-            "{immortal} objects immortal; left mortal: {finalizer} with a finalizer, {owner} that \
-             hold one, {awaited} awaited by a weak reference, {lock} locks, {unreferenced} held by \
-             C code"
+            "{} to which only the interpreter refers",
+            self.unreferenced
         )
     }
 }
 
-struct Walk<'a, 'h> {
-    heap: &'h Heap,
-    kinds: &'a mut Kinds<'h>,
-    spared: Spared,
+struct Marker<'a, 'c, 'gil> {
+    heap: &'a Heap<'gil>,
+    classifier: &'c mut Classifier<'a, 'gil>,
+    kept: KeptMortal<'gil>,
     /// Met and marked, but not tracked: to be walked here.
-    untracked: MmapVec<*mut PyObject>,
-    /// Code objects that were marked.
-    code: MmapVec<*mut PyObject>,
-    /// Met and left mortal, maybe more than once.
-    left: MmapVec<(*mut PyObject, Reason)>,
+    untracked: MmapVec<Ref<'gil>>,
+    /// Code objects that were marked, and how many of them were walked.
+    code: MmapVec<Ref<'gil>>,
+    code_walked: usize,
+    /// Code objects that were left mortal, maybe more than once.
+    mortal_code: MmapVec<Ref<'gil>>,
+    marks: Marks,
     immortal: u64,
     /// How many of them the collector knows.
     tracked_immortal: u64,
 }
 
-/// Marks everything that a tracked object reaches, but for what is spared.
-pub fn mark<'h>(gil: &Gil<'_>, heap: &'h Heap, kinds: &mut Kinds<'h>, spared: Spared) -> Outcome {
-    let mut walk = Walk {
+/// Marks everything that a tracked object reaches, but for what is kept mortal.
+pub fn mark<'a, 'gil>(
+    gil: &Gil<'_>,
+    heap: &'a Heap<'gil>,
+    classifier: &mut Classifier<'a, 'gil>,
+    (kept, tracked): (KeptMortal<'gil>, Tracked),
+    bytecode: Option<&Bytecode>,
+) -> Result<(Outcome, Marks), Unable> {
+    let mut marker = Marker {
         heap,
-        kinds,
-        spared,
+        classifier,
+        kept,
         untracked: MmapVec::new(),
         code: MmapVec::new(),
-        left: MmapVec::new(),
+        code_walked: 0,
+        mortal_code: MmapVec::new(),
+        marks: Marks::new()?,
         immortal: 0,
         tracked_immortal: 0,
     };
-    // SAFETY: the GIL is held; `from_tracked` takes the walk and allocates no Python object.
-    unsafe { heap.each_tracked(from_tracked, (&raw mut walk).cast()) };
-    walk.code_objects(gil);
-    walk.outcome()
-}
-
-unsafe extern "C" fn from_tracked(object: *mut PyObject, walk: *mut c_void) -> c_int {
-    // SAFETY: the pointer that `mark` gave; nobody else uses the walk meanwhile.
-    let walk = unsafe { &mut *walk.cast::<Walk<'_, '_>>() };
-    // SAFETY: a live object; the GIL is held.
-    unsafe {
-        walk.references_of(object);
-        walk.drain();
+    heap.each_tracked(|object| {
+        marker.references_of(object)?;
+        marker.drain()
+    })?;
+    marker.code_objects(gil)?;
+    if let Some(bytecode) = bytecode {
+        let all = [marker.code.as_slice(), marker.mortal_code.as_slice()];
+        for &code in all.into_iter().flatten() {
+            bytecode.trust_marks(gil, heap, code)?;
+        }
     }
-    1
+    Ok((marker.outcome(tracked), marker.marks))
 }
 
-unsafe extern "C" fn met(object: *mut PyObject, walk: *mut c_void) -> c_int {
-    // SAFETY: the pointer that `references_of` gave.
-    let walk = unsafe { &mut *walk.cast::<Walk<'_, '_>>() };
-    // SAFETY: an object that another refers to is alive; the GIL is held.
-    unsafe { walk.meet(object) };
-    0
-}
-
-impl Walk<'_, '_> {
+impl<'gil> Marker<'_, '_, 'gil> {
     /// Marks an object that another refers to.
-    ///
-    /// # Safety
-    /// A live object; the GIL is held.
-    unsafe fn meet(&mut self, object: *mut PyObject) {
-        // SAFETY: the caller's promise, for every step.
-        unsafe {
-            if self.heap.is_immortal(object) {
-                return;
-            }
-            let kind = self.kinds.of(object);
-            let mortal = match kind {
-                Kind::Mortal(reason, _) => Some(reason),
-                _ => self.spared.why(object),
-            };
-            if let Some(reason) = mortal {
-                self.left.push((object, reason));
-                return;
-            }
-            self.heap.mark(object);
-            self.immortal += 1;
-            match kind {
-                Kind::Leaf => {}
-                Kind::Hashed => self.heap.fill_hash(object),
-                Kind::Code => self.code.push(object),
-                Kind::Class(_) => {
-                    self.heap.fill_version_tag(object);
-                    self.tracked_immortal += u64::from(self.heap.is_tracked(object));
-                }
-                _ if self.heap.is_tracked(object) => self.tracked_immortal += 1,
-                Kind::Dict(_) | Kind::Tuple(_) => self.untracked.push(object),
-                _ => {}
-            }
+    fn visit(&mut self, object: Ref<'gil>) -> Result<(), Stopped> {
+        if self.heap.is_immortal(object) {
+            return Ok(());
         }
-    }
-
-    /// Meets everything that an object refers to.
-    ///
-    /// # Safety
-    /// A live object that the collector knows, or a dict or a tuple; the GIL is held.
-    unsafe fn references_of(&mut self, object: *mut PyObject) {
-        let heap = self.heap;
-        // SAFETY: the caller's promise.
-        let traverse = match unsafe { self.kinds.of(object) } {
-            Kind::Dict(traverse) => {
-                // SAFETY: a dict, which meeting its items does not change.
-                unsafe { heap.each_item(object, |item| self.meet(item)) };
-                Some(traverse)
+        let treatment = self.classifier.of(object);
+        if matches!(treatment, Treatment::Mortal(..)) || self.kept.why(object).is_some() {
+            if let Treatment::Code = treatment {
+                // Its constants may be marked all the same: others hold them, too.
+                self.mortal_code.push(object)?;
             }
-            Kind::Tuple(traverse)
-            | Kind::Class(traverse)
-            | Kind::Instance(traverse)
-            | Kind::Other(traverse) => Some(traverse),
-            Kind::Weak(traverse) | Kind::Mortal(_, traverse) => traverse,
-            Kind::Leaf | Kind::Hashed | Kind::Code => None,
+            return Ok(());
+        }
+        let references = match treatment {
+            Treatment::Class(_) => u32::MAX,
+            _ => self.heap.count(object),
         };
-        if let Some(traverse) = traverse {
-            // SAFETY: the object's own function; `met` takes the walk.
-            unsafe { traverse(object, met, std::ptr::from_mut(self).cast()) };
-        }
-    }
-
-    /// # Safety
-    /// The GIL is held.
-    unsafe fn drain(&mut self) {
-        while let Some(object) = self.untracked.pop() {
-            // SAFETY: a dict or a tuple, alive, as it is immortal now.
-            unsafe { self.references_of(object) };
-        }
-    }
-
-    /// Code objects have no `tp_traverse`. Their attributes are objects that they hold.
-    fn code_objects(&mut self, gil: &Gil<'_>) {
-        const HELD: [&CStr; 7] = [
-            c"co_consts",
-            c"co_names",
-            c"co_linetable",
-            c"co_exceptiontable",
-            c"co_filename",
-            c"co_name",
-            c"co_qualname",
-        ];
-        while let Some(code) = self.code.pop() {
-            for name in HELD {
-                // SAFETY: a code object, alive, as it is immortal now.
-                if let Ok(held) = unsafe { gil.attribute_of(code, name) } {
-                    // SAFETY: alive, as `held` holds it; the GIL is held.
-                    unsafe {
-                        self.meet(held.as_ptr());
-                        self.drain();
-                    }
+        self.heap.mark(object);
+        self.marks.add(object, references)?;
+        self.immortal += 1;
+        match treatment {
+            Treatment::Leaf => {}
+            Treatment::Text => self.heap.fill_hash(object),
+            Treatment::Code => self.code.push(object)?,
+            _ if self.heap.is_tracked(object) => {
+                if let Some(class) = self.heap.as_class(object) {
+                    self.heap.fill_version_tag(class);
+                }
+                self.tracked_immortal += 1;
+            }
+            Treatment::Class(_) => {
+                if let Some(class) = self.heap.as_class(object) {
+                    self.heap.fill_version_tag(class);
                 }
             }
+            Treatment::Dict(_) | Treatment::Tuple(_) => self.untracked.push(object)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Visits everything that an object refers to: one that the collector knows, a dict or a tuple.
+    fn references_of(&mut self, object: Ref<'gil>) -> Result<(), Stopped> {
+        let heap = self.heap;
+        let treatment = self.classifier.of(object);
+        if let Treatment::Dict(_) = treatment {
+            heap.each_item(object, |item| self.visit(item))?;
+        }
+        match treatment.traverse() {
+            Some(traverse) => {
+                heap.each_reference(object, traverse, |referent| self.visit(referent))
+            }
+            None => Ok(()),
         }
     }
 
-    fn outcome(&mut self) -> Outcome {
-        let left = self.left.as_mut_slice();
-        left.sort_unstable();
-        let (mut outcome, mut tracked_left, mut last) =
-            (Outcome::default(), 0, std::ptr::null_mut());
-        for (object, reason) in self.left.as_slice() {
-            if *object == last {
-                continue;
-            }
-            last = *object;
+    fn drain(&mut self) -> Result<(), Stopped> {
+        while let Some(object) = self.untracked.pop() {
+            self.references_of(object)?;
+        }
+        Ok(())
+    }
+
+    fn code_objects(&mut self, gil: &Gil<'_>) -> Result<(), Stopped> {
+        let heap = self.heap;
+        while let Some(&code) = self.code.as_slice().get(self.code_walked) {
+            self.code_walked += 1;
+            heap.each_part(gil, code, |part| {
+                self.visit(part)?;
+                self.drain()
+            })?;
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, tracked: Tracked) -> Outcome {
+        let mut outcome = Outcome {
+            immortal: self.immortal,
+            unreferenced: (tracked.all)
+                .saturating_sub(tracked.born_immortal + self.tracked_immortal + tracked.kept),
+            ..Outcome::default()
+        };
+        for (_, reason) in self.kept.all() {
             *match reason {
                 Reason::Finalizer => &mut outcome.finalizer,
-                Reason::Owner => &mut outcome.owner,
+                Reason::Named => &mut outcome.named,
                 Reason::Awaited => &mut outcome.awaited,
+                Reason::Foreign => &mut outcome.foreign,
+                Reason::Owner => &mut outcome.owner,
+                Reason::Linked => &mut outcome.linked,
                 Reason::Lock => &mut outcome.lock,
+                Reason::Frame => &mut outcome.frame,
             } += 1;
-            // SAFETY: it was alive when it was met, and nothing has been dropped since.
-            tracked_left += u64::from(unsafe { self.heap.is_tracked(*object) });
         }
-        outcome.immortal = self.immortal;
-        outcome.unreferenced = (self.spared.tracked)
-            .saturating_sub(self.spared.born_immortal + self.tracked_immortal + tracked_left);
         outcome
     }
 }

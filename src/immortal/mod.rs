@@ -5,9 +5,8 @@
 //! program, and for those that only C code holds: C code may rely on their count (`PyTuple_SetItem`
 //! refuses a tuple that is shared, and uWSGI keeps one for each core).
 //!
-//! [`layout`] knows how a count is marked, and proves it; [`heap`] is the interface to objects;
-//! [`kinds`] says what is to be done with an object of a type; [`survey`] finds what must stay
-//! mortal; [`walk`] marks the rest.
+//! [`layout`] proves that counts are marked as [`RefcountLayout`] says; [`classify`] says what is to be
+//! done with an object of a class; [`prescan`] finds what must stay mortal; [`mark`] marks the rest.
 
 #![allow(
     unsafe_code,
@@ -16,23 +15,62 @@
 
 use std::fmt;
 
-use crate::python::{
-    api::Missing,
-    gc::Collector,
-    heap::Heap,
-    interpreter::{Gil, Python},
-    refcount::RefcountLayout,
-    reference::PyErr,
+use crate::{
+    linux::mmap_vec::OutOfMemory,
+    python::{
+        api::Missing,
+        gc::Collector,
+        heap::{Heap, NoHeap},
+        interpreter::{Gil, Python},
+        refcount::RefcountLayout,
+        reference::PyErr,
+        walk::Panicked,
+    },
 };
 
+mod audit;
 mod classify;
+mod frames;
+mod kept;
+mod known;
 mod layout;
+mod links;
 mod mark;
+mod owners;
 mod prescan;
+mod tally;
 
+pub use audit::step as audit_step;
+use classify::Classifier;
+use frames::Frames;
+use known::Known;
 pub use mark::Outcome;
 
-/// Why the heap cannot be made immortal on this interpreter. Nothing was changed.
+/// What ends a walk before its time.
+#[derive(Clone, Copy, Debug)]
+enum Stopped {
+    /// No memory for its notes.
+    Memory,
+    /// A defect of pycow's, which the log tells.
+    Panicked,
+    /// Nothing is wrong: it knows what it wanted to know.
+    Enough,
+}
+
+impl From<OutOfMemory> for Stopped {
+    fn from(_: OutOfMemory) -> Self {
+        Self::Memory
+    }
+}
+
+impl From<Panicked> for Stopped {
+    fn from(_: Panicked) -> Self {
+        Self::Panicked
+    }
+}
+
+/// Why the heap cannot be made immortal on this interpreter. What was marked by then stays so, which
+/// does no harm: what must stay mortal was found before.
 #[derive(Debug)]
 pub enum Unable {
     /// CPython's version has no layout in the table.
@@ -45,6 +83,10 @@ pub enum Unable {
     Proof(&'static str),
     /// Python raised while the proof ran.
     PyErr(PyErr),
+    /// There is no memory for the notes of the walk.
+    Memory,
+    /// A defect of pycow's, which the log tells.
+    Panicked,
 }
 
 impl fmt::Display for Unable {
@@ -53,13 +95,15 @@ impl fmt::Display for Unable {
             Self::Version(version) => {
                 write!(
                     f,
-                    "immortal objects of CPython {version} are not known (3.12 to 3.15 are)"
+                    "immortal objects of CPython {version} are not known (3.12 to 3.14 are)"
                 )
             }
             Self::Build(what) => write!(f, "this Python is {what}"),
             Self::Missing(missing) => missing.fmt(f),
             Self::Proof(what) => write!(f, "the proof failed: {what}"),
             Self::PyErr(raised) => write!(f, "the proof failed: {raised}"),
+            Self::Memory => f.write_str("out of memory"),
+            Self::Panicked => f.write_str("the walk over the heap failed"),
         }
     }
 }
@@ -70,10 +114,34 @@ impl From<PyErr> for Unable {
     }
 }
 
+impl From<NoHeap> for Unable {
+    fn from(reason: NoHeap) -> Self {
+        match reason {
+            NoHeap::Missing(missing) => Self::Missing(missing),
+            NoHeap::PyErr(raised) => Self::PyErr(raised),
+        }
+    }
+}
+
+impl From<Stopped> for Unable {
+    fn from(reason: Stopped) -> Self {
+        match reason {
+            Stopped::Memory => Self::Memory,
+            Stopped::Panicked | Stopped::Enough => Self::Panicked,
+        }
+    }
+}
+
+impl From<OutOfMemory> for Unable {
+    fn from(_: OutOfMemory) -> Self {
+        Self::Memory
+    }
+}
+
 /// Makes the heap of the current interpreter immortal, once it is proven that this can be done.
 ///
 /// To be called in the master, in its only thread that runs Python, right before `gc.freeze`.
-pub fn make(gil: &Gil<'_>, python: &Python) -> Result<Outcome, Unable> {
+pub fn make(gil: &Gil<'_>, python: &Python, mortal: &[String]) -> Result<Outcome, Unable> {
     let layout = RefcountLayout::of(python.version()).ok_or(Unable::Version(python.version()))?;
     if cfg!(not(target_pointer_width = "64")) {
         return Err(Unable::Build("not a 64-bit build"));
@@ -81,12 +149,24 @@ pub fn make(gil: &Gil<'_>, python: &Python) -> Result<Outcome, Unable> {
     if gil.sys(c"gettotalrefcount").is_some() || gil.sys(c"getobjects").is_some() {
         return Err(Unable::Build("a debug build"));
     }
-    let heap = Heap::find(python, layout).map_err(Unable::Missing)?;
-    let instances = layout::prove(gil, &heap)?;
+    // SAFETY: the walks below free nothing and run no Python code, and they use what they were given
+    // before they return; the GIL is held throughout.
+    let heap = unsafe { Heap::hold(gil, python, layout) }?;
+    let proof = layout::prove(gil, &heap)?;
     // What the application froze by itself is to be seen, too.
     Collector::current(gil)?.unfreeze()?;
 
-    let mut kinds = classify::Kinds::new(gil, &heap, instances)?;
-    let spared = prescan::spared(&heap, &mut kinds);
-    Ok(mark::mark(gil, &heap, &mut kinds, spared))
+    let known = Known::find(gil, mortal)?;
+    let frames = (layout == RefcountLayout::Flagged).then(|| Frames::find(gil));
+    let frames = frames.transpose()?;
+    let mut classifier = Classifier::new(&heap, &known, proof.slots)?;
+    let kept = prescan::prescan(&heap, &mut classifier, frames.as_ref())?;
+    let (outcome, marks) = mark::mark(gil, &heap, &mut classifier, kept, proof.bytecode.as_ref())?;
+    if let (Some(bytecode), Some(frames)) = (&proof.bytecode, &frames) {
+        for held in frames.of_threads() {
+            bytecode.trust_marks(gil, &heap, held)?;
+        }
+    }
+    audit::begin(marks, layout);
+    Ok(outcome)
 }

@@ -1,165 +1,176 @@
-//! Before anything is marked: which objects must stay mortal though their class would not say so.
+//! Before anything is marked: which objects must stay mortal, in one pass over all references.
 
-use std::ffi::{c_int, c_void};
-
-use pyo3_ffi::{traverseproc, PyObject};
-
-use super::classify::{Kind, Kinds, Reason};
+use super::{
+    classify::{Classifier, Reason, Treatment},
+    frames::Frames,
+    kept::KeptMortal,
+    links::Links,
+    owners::Owners,
+    tally::{Seen, Tally},
+    Stopped,
+};
 use crate::{
-    linux::mmap_vec::MmapVec,
-    python::heap::{Heap, CLASSES},
+    linux::mmap_vec::OutOfMemory,
+    python::{heap::Heap, object::Ref},
 };
 
-/// Objects that are to be left alone, by address.
-pub struct Spared {
-    objects: MmapVec<(*mut PyObject, Reason)>,
-    /// A bit for a hash of every address: most questions end here.
-    filter: MmapVec<u64>,
-    /// How many objects the collector knows, and how many of them are immortal already.
-    pub tracked: u64,
+/// So deep are dicts and tuples looked into that the collector does not know.
+const DEPTH: u32 = 3;
+/// And only those that have so few references, each of which is one look.
+const MOST_LOOKS: u32 = 8;
+
+/// What the collector knows.
+#[derive(Clone, Copy, Default)]
+pub struct Tracked {
+    /// Objects.
+    pub all: u64,
+    /// Those of them that are immortal already.
     pub born_immortal: u64,
+    /// Those of them that are to stay mortal.
+    pub kept: u64,
 }
 
-const FILTER_BITS: usize = 1 << 19;
-
-impl Spared {
-    fn new() -> Self {
-        let mut filter = MmapVec::new();
-        filter.extend((0..FILTER_BITS / 64).map(|_| 0));
-        Self {
-            objects: MmapVec::new(),
-            filter,
-            tracked: 0,
-            born_immortal: 0,
-        }
-    }
-
-    fn bit(object: *mut PyObject) -> (usize, u64) {
-        // Objects are aligned to 16 bytes; Knuth's multiplier spreads neighbours.
-        let hash = (object.addr() >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - 19);
-        (hash / 64, 1 << (hash % 64))
-    }
-
-    fn add(&mut self, object: *mut PyObject, reason: Reason) {
-        let (word, bit) = Self::bit(object);
-        self.filter.as_mut_slice()[word] |= bit;
-        self.objects.push((object, reason));
-    }
-
-    fn sort(&mut self) {
-        self.objects.as_mut_slice().sort_unstable();
-    }
-
-    /// Why the object is to be left alone, if it is.
-    pub fn why(&self, object: *mut PyObject) -> Option<Reason> {
-        let (word, bit) = Self::bit(object);
-        if self.filter.as_slice()[word] & bit == 0 {
-            return None;
-        }
-        let objects = self.objects.as_slice();
-        let place = objects.partition_point(|(spared, _)| *spared < object);
-        let (found, reason) = objects.get(place)?;
-        (*found == object).then_some(*reason)
-    }
+struct Prescan<'a, 'c, 'gil> {
+    heap: &'a Heap<'gil>,
+    classifier: &'c mut Classifier<'a, 'gil>,
+    kept: KeptMortal<'gil>,
+    tally: Tally<'gil>,
+    seen: Seen<'gil>,
+    /// Where frames count what they hold.
+    frames: Option<&'gil Frames<'gil>>,
+    owners: Owners<'gil>,
+    tracked: Tracked,
 }
 
-struct Survey<'a, 'h> {
-    heap: &'h Heap,
-    kinds: &'a mut Kinds<'h>,
-    spared: Spared,
-    /// The object that is looked at refers to one with a finalizer.
-    owns: bool,
-    /// It is the `__dict__` of an instance, or a dict in one of its attributes.
-    in_dict: bool,
-}
-
-/// Looks at every tracked object once; writes to none.
-pub fn spared<'h>(heap: &'h Heap, kinds: &mut Kinds<'h>) -> Spared {
-    let mut survey = Survey {
+/// Looks at every object, and writes to none.
+pub fn prescan<'a, 'gil>(
+    heap: &'a Heap<'gil>,
+    classifier: &mut Classifier<'a, 'gil>,
+    frames: Option<&'gil Frames<'gil>>,
+) -> Result<(KeptMortal<'gil>, Tracked), Stopped> {
+    let mut prescan = Prescan {
         heap,
-        kinds,
-        spared: Spared::new(),
-        owns: false,
-        in_dict: false,
+        classifier,
+        kept: KeptMortal::new()?,
+        tally: Tally::new(),
+        seen: Seen::new()?,
+        frames,
+        owners: Owners::new(),
+        tracked: Tracked::default(),
     };
-    // SAFETY: the GIL is held by whoever has a `Heap` to work on; `look` takes the survey and
-    // allocates no Python object.
-    unsafe { heap.each_tracked(look, (&raw mut survey).cast()) };
-    survey.spared.sort();
-    survey.spared
-}
-
-unsafe extern "C" fn look(object: *mut PyObject, survey: *mut c_void) -> c_int {
-    // SAFETY: the pointer that `spared` gave; nobody else uses the survey meanwhile.
-    let survey = unsafe { &mut *survey.cast::<Survey<'_, '_>>() };
-    survey.spared.tracked += 1;
-    // SAFETY: a live object; the GIL is held.
-    survey.spared.born_immortal += u64::from(unsafe { survey.heap.is_immortal(object) });
-    // SAFETY: a live object; the GIL is held.
-    match unsafe { survey.kinds.of(object) } {
-        // SAFETY: a weak reference.
-        Kind::Weak(_) => unsafe { survey.awaited(object) },
-        // SAFETY: the object's own function.
-        Kind::Instance(traverse) if unsafe { survey.owns_within(object, traverse) } => {
-            survey.spared.add(object, Reason::Owner);
-        }
-        // It is mortal anyway; its `__dict__` is looked at.
-        Kind::Mortal(_, Some(traverse)) => {
-            // SAFETY: the object's own function.
-            unsafe { survey.owns_within(object, traverse) };
-        }
-        _ => {}
+    for held in frames.iter().flat_map(|frames| frames.of_threads()) {
+        prescan.kept.add(held, Reason::Frame)?;
     }
-    1
+    heap.each_tracked(|object| prescan.look(object))?;
+    let Prescan {
+        mut kept,
+        tally,
+        owners,
+        mut tracked,
+        ..
+    } = prescan;
+    for object in tally.few(heap) {
+        kept.add(object, Reason::Foreign)?;
+    }
+    classifier.counted(tally.many()?);
+    kept.sort();
+    owners.keep(&mut kept)?;
+    let is_tracked = |&&(object, _): &&(Ref<'gil>, Reason)| heap.is_tracked(object);
+    tracked.kept = kept.all().iter().filter(is_tracked).count() as u64;
+    Ok((kept, tracked))
 }
 
-impl Survey<'_, '_> {
-    /// What the object refers to has a finalizer.
-    ///
-    /// # Safety
-    /// A live object and the `tp_traverse` of its class; the GIL is held.
-    unsafe fn owns_within(&mut self, object: *mut PyObject, traverse: traverseproc) -> bool {
-        self.owns = false;
-        let argument: *mut Survey<'_, '_> = self;
-        // SAFETY: the caller's promise; `owned` takes the survey.
-        unsafe { traverse(object, owned, argument.cast()) };
-        self.owns
+impl<'gil> Prescan<'_, '_, 'gil> {
+    /// Looks at an object that the collector knows, and at what it refers to.
+    fn look(&mut self, object: Ref<'gil>) -> Result<(), Stopped> {
+        let heap = self.heap;
+        self.tracked.all += 1;
+        self.tracked.born_immortal += u64::from(heap.is_immortal(object));
+        let treatment = self.classifier.of(object);
+        match treatment {
+            Treatment::Mortal(reason, _) => self.kept.add(object, reason)?,
+            Treatment::Foreign(_) => self.tally.add(object, heap.class_of(object))?,
+            Treatment::Weak(_) => self.awaited(object)?,
+            _ => {}
+        }
+        let Some(traverse) = treatment.traverse() else {
+            return Ok(());
+        };
+        let counts = self.frames.filter(|frames| frames.is_one(heap, object));
+        let mut links = Links::of(heap, object, treatment);
+        let owns = Owners::may_own(treatment);
+        heap.each_reference(object, traverse, |referent| {
+            let met = self.meet(referent, 0)?;
+            if owns {
+                self.owners.note(heap, object, referent, met)?;
+            }
+            if counts.is_some() {
+                self.kept.add(referent, Reason::Frame)?;
+            }
+            if let Some(links) = &mut links {
+                links.see(referent, matches!(met, Treatment::Instance(_)));
+            }
+            match (treatment, met) {
+                (Treatment::Module(_), Treatment::Dict(_)) => {
+                    self.owners.add_namespace(referent)?
+                }
+                // Its attributes, where they are in a dict of its own.
+                (Treatment::Instance(_), Treatment::Dict(traverse))
+                    if heap.count(referent) == 1 =>
+                {
+                    if let Some(links) = &mut links {
+                        heap.each_reference(referent, traverse, |value| {
+                            let met = self.classifier.of(value);
+                            links.see(value, matches!(met, Treatment::Instance(_)));
+                            Ok::<_, Stopped>(())
+                        })?;
+                    }
+                }
+                _ => {}
+            }
+            Ok::<_, Stopped>(())
+        })?;
+        links.map_or(Ok(()), |links| links.keep(&mut self.kept))
+    }
+
+    /// An object that another refers to. What the collector knows is looked at by itself.
+    fn meet(&mut self, object: Ref<'gil>, depth: u32) -> Result<Treatment<'gil>, Stopped> {
+        let treatment = self.classifier.of(object);
+        match treatment {
+            Treatment::Mortal(reason, None) if self.seen.is_new(object) => {
+                self.kept.add(object, reason)?;
+            }
+            Treatment::Foreign(None) => {
+                let class = self.heap.class_of(object);
+                if !self.tally.is_many(class) && self.seen.is_new(object) {
+                    self.tally.add(object, class)?;
+                }
+            }
+            Treatment::Dict(traverse) | Treatment::Tuple(traverse)
+                if depth < DEPTH
+                    && self.heap.count(object) <= MOST_LOOKS
+                    && !self.heap.is_tracked(object) =>
+            {
+                let heap = self.heap;
+                heap.each_reference(object, traverse, |item| {
+                    let met = self.meet(item, depth + 1)?;
+                    self.owners.note(heap, object, item, met)?;
+                    Ok::<_, Stopped>(())
+                })?;
+            }
+            _ => {}
+        }
+        Ok(treatment)
     }
 
     /// The target of a weak reference with a callback is awaited. Classes are not: their registers
     /// (abc, functools) hold them so, and a preloaded class has no end.
-    ///
-    /// # Safety
-    /// A live weak reference; the GIL is held.
-    unsafe fn awaited(&mut self, reference: *mut PyObject) {
-        // SAFETY: the caller's promise; a target is alive or None.
-        unsafe {
-            let (target, callback) = self.heap.weak_reference(reference);
-            if !callback.is_null() && self.heap.flags(self.heap.class_of(target)) & CLASSES == 0 {
-                self.spared.add(target, Reason::Awaited);
+    fn awaited(&mut self, reference: Ref<'gil>) -> Result<(), OutOfMemory> {
+        match self.heap.awaited(reference) {
+            Some(target) if self.heap.as_class(target).is_none() => {
+                self.kept.add(target, Reason::Awaited)
             }
+            _ => Ok(()),
         }
     }
-}
-
-unsafe extern "C" fn owned(object: *mut PyObject, survey: *mut c_void) -> c_int {
-    // SAFETY: the pointer that `look` gave, or this function itself below.
-    let survey = unsafe { &mut *survey.cast::<Survey<'_, '_>>() };
-    // SAFETY: an object that another refers to is alive; the GIL is held.
-    match unsafe { survey.kinds.of(object) } {
-        Kind::Mortal(Reason::Finalizer, _) => survey.owns = true,
-        Kind::Dict(traverse) if !survey.in_dict => {
-            let owned_before = survey.owns;
-            survey.in_dict = true;
-            // SAFETY: the object's own function.
-            if unsafe { survey.owns_within(object, traverse) } {
-                // An immortal dict would keep what it holds when the instance goes.
-                survey.spared.add(object, Reason::Owner);
-            }
-            survey.in_dict = false;
-            survey.owns |= owned_before;
-        }
-        _ => {}
-    }
-    c_int::from(survey.in_dict && survey.owns)
 }

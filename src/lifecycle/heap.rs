@@ -6,9 +6,9 @@ use crate::{
     collector,
     config::{ExitPolicy, GcPolicy},
     immortal,
-    linux::usage,
-    plugin::Plugin,
-    python::{files, interpreter::Gil, interpreters},
+    linux::{clock, usage},
+    plugin::{Plugin, Process},
+    python::{files, garbage, interpreter::Gil, interpreters},
 };
 
 /// Every object there is leaves the collector's sight, in every interpreter; under `immortal` those
@@ -20,7 +20,13 @@ pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
         return;
     }
     let start = Instant::now();
-    if plugin.config.gc == GcPolicy::Immortal {
+    interpreters::each(gil, |gil, _| {
+        let ended = garbage::end_what_it_owns(gil);
+        log_if_err("garbage of the loading phase", ended);
+    });
+    // With lazy-apps there is nothing to share.
+    let immortal = plugin.config.gc == GcPolicy::Immortal && !plugin.host.lazy_apps();
+    if immortal {
         immortalize(plugin, gil);
     }
     if let Some(own) = plugin.default_thresholds.get() {
@@ -31,7 +37,7 @@ pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
     }
     let frozen = collector::freeze_heap(gil);
     plugin.frozen.store(frozen.objects, Relaxed);
-    let only = frozen.interpreters > 1 && plugin.config.gc == GcPolicy::Immortal;
+    let only = frozen.interpreters > 1 && immortal;
     let which = if only {
         " (only the first is immortal)"
     } else {
@@ -48,7 +54,7 @@ pub fn is_torn_down_immortal(plugin: &Plugin) -> bool {
 
 fn immortalize(plugin: &Plugin, gil: &Gil<'_>) {
     let start = Instant::now();
-    match immortal::make(gil, &plugin.python) {
+    match immortal::make(gil, &plugin.python, &plugin.config.mortal) {
         Ok(outcome) => {
             plugin.immortal.store(outcome.immortal, Relaxed);
             let megabytes = usage::own().map_or(0, |usage| (usage.shared + usage.private) >> 20);
@@ -56,6 +62,23 @@ fn immortalize(plugin: &Plugin, gil: &Gil<'_>) {
             log::info!("{outcome}; {seconds:.3} s for a process of {megabytes} MB");
         }
         Err(reason) => log::warn!("pycow-gc = immortal: {reason}: going on with freeze"),
+    }
+}
+
+/// With lazy-apps there is nothing that could be shared.
+pub fn say_nothing_is_shared(plugin: &Plugin) {
+    let instead = match plugin.config.gc {
+        GcPolicy::Immortal => "; going on with freeze",
+        _ => "",
+    };
+    log::warn!("lazy-apps: every worker loads a heap of its own, nothing of it is shared{instead}");
+}
+
+/// A worker has served a request: some marks of its immortal objects are checked, in at most 0.05% of its CPU.
+pub fn check_marks(plugin: &Plugin, process: &Process) {
+    let moved = immortal::audit_step(&plugin.python, clock::process_cpu);
+    if moved > 0 {
+        process.moved_marks.fetch_add(moved, Relaxed);
     }
 }
 

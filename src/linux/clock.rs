@@ -16,6 +16,12 @@ pub fn own_cpu() -> Duration {
     Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
 }
 
+/// The CPU that this process has spent since it was forked, all of its threads.
+pub fn process_cpu() -> Duration {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

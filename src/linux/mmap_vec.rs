@@ -3,7 +3,19 @@
 //! What the heap walk notes down must not stay behind in malloc's arenas, where it would be copied
 //! into every worker.
 
-use std::{ptr, slice};
+use std::{fmt, ptr, slice};
+
+/// The kernel gives no more memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("out of memory")
+    }
+}
+
+impl std::error::Error for OutOfMemory {}
 
 /// A stack of plain values.
 pub struct MmapVec<T: Copy> {
@@ -12,6 +24,11 @@ pub struct MmapVec<T: Copy> {
     /// In values.
     capacity: usize,
 }
+
+// SAFETY: it owns its values, as Vec does.
+unsafe impl<T: Copy + Send> Send for MmapVec<T> {}
+// SAFETY: as for Vec: shared access only reads.
+unsafe impl<T: Copy + Sync> Sync for MmapVec<T> {}
 
 impl<T: Copy> MmapVec<T> {
     /// An empty one, without memory.
@@ -23,19 +40,24 @@ impl<T: Copy> MmapVec<T> {
         }
     }
 
-    /// Adds a value. Out of memory is a panic, as with `Vec`.
-    pub fn push(&mut self, value: T) {
+    /// So many times the same value.
+    pub fn filled(value: T, count: usize) -> Result<Self, OutOfMemory> {
+        let mut new = Self::new();
+        for _ in 0..count {
+            new.push(value)?;
+        }
+        Ok(new)
+    }
+
+    /// Adds a value.
+    pub fn push(&mut self, value: T) -> Result<(), OutOfMemory> {
         if self.length == self.capacity {
-            self.grow();
+            self.grow()?;
         }
         // SAFETY: `grow` left room for at least one more.
         unsafe { self.start.add(self.length).write(value) };
         self.length += 1;
-    }
-
-    /// Adds several.
-    pub fn extend(&mut self, values: impl IntoIterator<Item = T>) {
-        values.into_iter().for_each(|value| self.push(value));
+        Ok(())
     }
 
     /// Takes the value that was added last.
@@ -43,6 +65,19 @@ impl<T: Copy> MmapVec<T> {
         self.length = self.length.checked_sub(1)?;
         // SAFETY: below the old length, hence written.
         Some(unsafe { self.start.add(self.length).read() })
+    }
+
+    /// Of neighbours that are the `same` keeps the first.
+    pub fn dedup_by(&mut self, same: impl Fn(&T, &T) -> bool) {
+        let values = self.as_mut_slice();
+        let mut kept = 0;
+        for at in 0..values.len() {
+            if at == 0 || !same(&values[at], &values[kept - 1]) {
+                values[kept] = values[at];
+                kept += 1;
+            }
+        }
+        self.length = kept;
     }
 
     /// The values, in order.
@@ -68,7 +103,7 @@ impl<T: Copy> MmapVec<T> {
         (self.capacity * size_of::<T>()).next_multiple_of(4096)
     }
 
-    fn grow(&mut self) {
+    fn grow(&mut self) -> Result<(), OutOfMemory> {
         const FIRST: usize = 64 * 1024;
         let old = self.capacity * size_of::<T>();
         let new = (old * 2).max(FIRST);
@@ -84,9 +119,12 @@ impl<T: Copy> MmapVec<T> {
                 libc::mremap(self.start.cast(), old, new, libc::MREMAP_MAYMOVE)
             }
         };
-        assert!(start != libc::MAP_FAILED, "out of memory");
+        if start == libc::MAP_FAILED {
+            return Err(OutOfMemory);
+        }
         self.start = start.cast();
         self.capacity = new / size_of::<T>();
+        Ok(())
     }
 }
 
@@ -112,12 +150,29 @@ mod tests {
     #[test]
     fn values_come_back_in_reverse() {
         let mut pages = MmapVec::new();
-        (0..100_000u64).for_each(|i| pages.push((i, i as u8)));
+        (0..100_000u64).for_each(|i| pages.push((i, i as u8)).unwrap());
         assert_eq!(pages.as_slice().len(), 100_000);
         assert_eq!(pages.as_slice()[70_000], (70_000, 70_000u64 as u8));
         for i in (0..100_000u64).rev() {
             assert_eq!(pages.pop(), Some((i, i as u8)));
         }
         assert_eq!(pages.pop(), None);
+    }
+
+    #[test]
+    fn neighbours_that_are_equal_are_one() {
+        let mut pages = MmapVec::new();
+        for value in [1, 1, 2, 3, 3, 3, 1] {
+            pages.push(value).unwrap();
+        }
+        pages.dedup_by(|a, b| a == b);
+        assert_eq!(pages.as_slice(), [1, 2, 3, 1]);
+    }
+
+    #[test]
+    fn it_begins_as_it_is_told() {
+        let pages = MmapVec::filled(7u32, 20_000).unwrap();
+        assert_eq!(pages.as_slice().len(), 20_000);
+        assert!(pages.as_slice().iter().all(|&value| value == 7));
     }
 }

@@ -98,6 +98,7 @@ api! {
         PyLong_AsLong: fn(*mut PyObject) -> c_long;
         PyUnicode_FromString: fn(*const c_char) -> *mut PyObject;
         PyUnicode_AsUTF8String: fn(*mut PyObject) -> *mut PyObject;
+        PyBytes_Size: fn(*mut PyObject) -> isize;
         PyBytes_AsString: fn(*mut PyObject) -> *mut c_char;
         PySys_GetObject: fn(*const c_char) -> *mut PyObject;
         PyErr_Occurred: fn() -> *mut PyObject;

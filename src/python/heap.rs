@@ -1,17 +1,20 @@
-//! The interface to objects as memory: their words, their types' slots, their walk.
+//! The interface to objects as memory: their words, their classes' slots.
 
-use std::ffi::{c_int, c_ulong, c_void};
-
-use pyo3_ffi::{traverseproc, PyObject, PyTypeObject};
-
-use super::{
-    api::{api, Missing},
-    interpreter::Python,
-    refcount::RefcountLayout,
+use std::{
+    ffi::{c_int, c_ulong, c_void, CStr},
+    marker::PhantomData,
+    ptr::NonNull,
 };
 
-/// Called for every tracked object; 1 to go on.
-pub type OnObject = unsafe extern "C" fn(*mut PyObject, *mut c_void) -> c_int;
+use pyo3_ffi::{PyObject, PyTypeObject};
+
+use super::{
+    api::{api, Missing, OnObject},
+    interpreter::{Gil, Python},
+    object::{Class, Flags, Ref, Slot},
+    refcount::RefcountLayout,
+    reference::{PyErr, PyRef},
+};
 
 api! {
     /// What the walk needs beside [`Api`](crate::python::api::Api).
@@ -22,6 +25,8 @@ api! {
         PyType_IsSubtype: fn(*mut PyTypeObject, *mut PyTypeObject) -> c_int;
         PyObject_Hash: fn(*mut PyObject) -> isize;
         PyObject_GC_IsTracked: fn(*mut PyObject) -> c_int;
+        PyTuple_GetItem: fn(*mut PyObject, isize) -> *mut PyObject;
+        PyTuple_Size: fn(*mut PyObject) -> isize;
         PyDict_Next: fn(*mut PyObject, *mut isize, *mut *mut PyObject, *mut *mut PyObject) -> c_int;
     }
     unstable {
@@ -36,193 +41,204 @@ api! {
     }
 }
 
-const TP_DEL: c_int = 53;
-const TP_TRAVERSE: c_int = 71;
-const TP_FINALIZE: c_int = 80;
-
-// `Py_TPFLAGS_DICT_SUBCLASS` and its like (Include/object.h).
-
-/// Instances are tuples.
-pub const TUPLES: c_ulong = 1 << 26;
-/// Instances are bytes objects.
-pub const BYTES: c_ulong = 1 << 27;
-/// Instances are strings.
-pub const STRINGS: c_ulong = 1 << 28;
-/// Instances are dicts.
-pub const DICTS: c_ulong = 1 << 29;
-/// Instances are classes.
-pub const CLASSES: c_ulong = 1 << 31;
-
-/// The objects of an interpreter. Everything here needs the GIL and live objects.
-pub struct Heap {
-    api: HeapApi,
+/// The objects of an interpreter.
+pub struct Heap<'gil> {
+    pub(super) api: HeapApi,
     layout: RefcountLayout,
+    /// `weakref.ref` and the two proxies, `str`, `types.CodeType`: static, hence alive.
+    weak: [*mut PyObject; 3],
+    text: *mut PyObject,
+    code: *mut PyObject,
+    held: PhantomData<&'gil PyObject>,
 }
 
-impl Heap {
-    /// Finds the functions.
-    pub fn find(python: &Python, layout: RefcountLayout) -> Result<Self, Missing> {
-        let api = HeapApi::find(python.symbols())?;
-        Ok(Self { api, layout })
+/// Why there is no [`Heap`].
+#[derive(Debug)]
+pub enum NoHeap {
+    /// A function is missing.
+    Missing(Missing),
+    /// Python raised.
+    PyErr(PyErr),
+}
+
+impl From<PyErr> for NoHeap {
+    fn from(raised: PyErr) -> Self {
+        Self::PyErr(raised)
+    }
+}
+
+impl<'gil> Heap<'gil> {
+    /// Finds the functions and classes.
+    ///
+    /// # Safety
+    /// While a [`Ref`] that a walk of this heap gave is in use, no object is freed: the GIL is not
+    /// let go and no Python code runs.
+    pub unsafe fn hold(
+        gil: &'gil Gil<'_>,
+        python: &Python,
+        layout: RefcountLayout,
+    ) -> Result<Self, NoHeap> {
+        let api = HeapApi::find(python.symbols()).map_err(NoHeap::Missing)?;
+        let class = |module: &CStr, name: &CStr| {
+            let class = gil.import(module)?.attribute(name)?;
+            Ok::<_, PyErr>(class.as_ptr())
+        };
+        Ok(Self {
+            api,
+            layout,
+            weak: [
+                class(c"weakref", c"ReferenceType")?,
+                class(c"weakref", c"ProxyType")?,
+                class(c"weakref", c"CallableProxyType")?,
+            ],
+            text: class(c"builtins", c"str")?,
+            code: class(c"types", c"CodeType")?,
+            held: PhantomData,
+        })
     }
 
     /// The first word of an object: its count, and flags since 3.14.
-    ///
-    /// # Safety
-    /// A live object.
-    pub unsafe fn word(&self, object: *mut PyObject) -> u64 {
-        // SAFETY: an object begins with that word.
-        unsafe { object.cast::<u64>().read() }
+    pub fn word(&self, object: Ref<'_>) -> u64 {
+        // SAFETY: a live object begins with that word.
+        unsafe { object.as_ptr().cast::<u64>().read() }
+    }
+
+    /// How many references to the object are counted; a mark is more than 2^31.
+    pub fn count(&self, object: Ref<'_>) -> u32 {
+        self.word(object) as u32
     }
 
     /// The object is immortal.
-    ///
-    /// # Safety
-    /// A live object.
-    pub unsafe fn is_immortal(&self, object: *mut PyObject) -> bool {
-        // SAFETY: the caller's promise.
-        RefcountLayout::is_marked(unsafe { self.word(object) })
+    pub fn is_immortal(&self, object: Ref<'_>) -> bool {
+        RefcountLayout::is_marked(self.word(object))
     }
 
     /// Makes the object immortal.
-    ///
-    /// # Safety
-    /// A live object, and the GIL is held: nobody else writes that word.
-    pub unsafe fn mark(&self, object: *mut PyObject) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            object
-                .cast::<u64>()
-                .write(self.layout.marked(self.word(object)))
-        };
+    pub fn mark(&self, object: Ref<'_>) {
+        let marked = self.layout.marked(self.word(object));
+        // SAFETY: a live object begins with that word; the GIL is held: nobody else writes it.
+        unsafe { object.as_ptr().cast::<u64>().write(marked) };
     }
 
     /// What the interpreter itself says; `None` before 3.14.
-    ///
-    /// # Safety
-    /// A live object; the GIL is held.
-    pub unsafe fn agrees(&self, object: *mut PyObject) -> Option<bool> {
-        // SAFETY: the caller's promise.
+    pub fn agrees(&self, object: Ref<'_>) -> Option<bool> {
+        // SAFETY: a live object; the GIL is held.
         self.api
             .PyUnstable_IsImmortal
-            .map(|is| unsafe { is(object) != 0 })
+            .map(|is| unsafe { is(object.as_ptr()) != 0 })
     }
 
     /// The class of an object, its second word.
-    ///
-    /// # Safety
-    /// A live object.
-    pub unsafe fn class_of(&self, object: *mut PyObject) -> *mut PyObject {
-        // SAFETY: the caller's promise.
-        unsafe { object.cast::<*mut PyObject>().add(1).read() }
-    }
-
-    /// The target and the callback (NULL: none) of a weak reference, its third and fourth word
-    /// (Include/cpython/weakrefobject.h).
-    ///
-    /// # Safety
-    /// A live object of the type `weakref.ref` or a subtype.
-    pub unsafe fn weak_reference(&self, object: *mut PyObject) -> (*mut PyObject, *mut PyObject) {
-        let words = object.cast::<*mut PyObject>();
-        // SAFETY: the caller's promise.
-        unsafe { (words.add(2).read(), words.add(3).read()) }
-    }
-
-    /// `tp_traverse` of a class as it stands there; NULL where there is none.
-    ///
-    /// # Safety
-    /// A live class; the GIL is held.
-    pub unsafe fn traverse_slot(&self, class: *mut PyObject) -> *mut c_void {
-        // SAFETY: the caller's promise.
-        unsafe { (self.api.PyType_GetSlot)(class.cast(), TP_TRAVERSE) }
-    }
-
-    /// `tp_traverse` of a class.
-    ///
-    /// # Safety
-    /// A live class; the GIL is held.
-    pub unsafe fn traverse(&self, class: *mut PyObject) -> Option<traverseproc> {
-        // SAFETY: the slot holds NULL or a function of this type.
+    pub fn class_of<'a>(&self, object: Ref<'a>) -> Class<'a> {
+        // SAFETY: a live object has that word, never NULL; it keeps its class alive.
         unsafe {
-            std::mem::transmute::<*mut c_void, Option<traverseproc>>(self.traverse_slot(class))
+            let class = object.as_ptr().cast::<*mut PyObject>().add(1).read();
+            Class(Ref::new(NonNull::new_unchecked(class)))
         }
+    }
+
+    /// The object as a class, if it is one.
+    pub fn as_class<'a>(&self, object: Ref<'a>) -> Option<Class<'a>> {
+        let is = self.flags(self.class_of(object)).classes();
+        is.then_some(Class(object))
+    }
+
+    /// The objects of this class are weak references.
+    pub fn is_weak(&self, class: Class<'_>) -> bool {
+        self.weak.iter().any(|&weak| self.is_subtype(class, weak))
+    }
+
+    /// The objects of this class are code objects.
+    pub fn is_code(&self, class: Class<'_>) -> bool {
+        class.0.as_ptr() == self.code
+    }
+
+    /// The class is `str` itself.
+    pub fn is_text(&self, class: Class<'_>) -> bool {
+        class.0.as_ptr() == self.text
+    }
+
+    /// The target of a weak reference that has a callback, from its third and fourth word
+    /// (Include/cpython/weakrefobject.h).
+    pub fn awaited<'a>(&self, reference: Ref<'a>) -> Option<Ref<'a>> {
+        if !self.is_weak(self.class_of(reference)) {
+            return None;
+        }
+        let words = reference.as_ptr().cast::<*mut PyObject>();
+        // SAFETY: a live weak reference has these words; its target is alive or None.
+        unsafe {
+            let (target, callback) = (words.add(2).read(), words.add(3).read());
+            let target = NonNull::new(target).filter(|_| !callback.is_null())?;
+            Some(Ref::new(target))
+        }
+    }
+
+    /// The class from which a class was derived first; `None` for `object`.
+    pub fn base_of<'a>(&self, class: Class<'a>) -> Option<Class<'a>> {
+        let base = NonNull::new(self.slot(class, Slot::Base).cast::<PyObject>())?;
+        // SAFETY: a class keeps its base alive.
+        Some(Class(unsafe { Ref::new(base) }))
+    }
+
+    /// What stands in a slot of a class; NULL where there is nothing.
+    pub fn slot(&self, class: Class<'_>, slot: Slot) -> *mut c_void {
+        // SAFETY: a live class; the GIL is held.
+        unsafe { (self.api.PyType_GetSlot)(class.as_type(), slot as c_int) }
     }
 
     /// The class has `tp_finalize` (`__del__`, files, sockets, generators) or `tp_del`.
-    ///
-    /// # Safety
-    /// A live class; the GIL is held.
-    pub unsafe fn has_finalizer(&self, class: *mut PyObject) -> bool {
-        // SAFETY: the caller's promise.
-        let slot = |slot| unsafe { (self.api.PyType_GetSlot)(class.cast(), slot) };
-        !slot(TP_FINALIZE).is_null() || !slot(TP_DEL).is_null()
+    pub fn has_finalizer(&self, class: Class<'_>) -> bool {
+        let has = |slot| !self.slot(class, slot).is_null();
+        has(Slot::Finalize) || has(Slot::Del)
     }
 
     /// The flags of a class.
-    ///
-    /// # Safety
-    /// A live class.
-    pub unsafe fn flags(&self, class: *mut PyObject) -> c_ulong {
-        // SAFETY: the caller's promise.
-        unsafe { (self.api.PyType_GetFlags)(class.cast()) }
+    pub fn flags(&self, class: Class<'_>) -> Flags {
+        // SAFETY: a live class.
+        Flags(unsafe { (self.api.PyType_GetFlags)(class.as_type()) })
     }
 
     /// A class is that other one or derived from it.
-    ///
-    /// # Safety
-    /// Two live classes; the GIL is held.
-    pub unsafe fn derives(&self, class: *mut PyObject, from: *mut PyObject) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe { (self.api.PyType_IsSubtype)(class.cast(), from.cast()) != 0 }
+    pub fn derives(&self, class: Class<'_>, from: Class<'_>) -> bool {
+        self.is_subtype(class, from.0.as_ptr())
+    }
+
+    fn is_subtype(&self, class: Class<'_>, from: *mut PyObject) -> bool {
+        // SAFETY: two live classes; the GIL is held.
+        unsafe { (self.api.PyType_IsSubtype)(class.as_type(), from.cast()) != 0 }
     }
 
     /// The collector knows the object.
-    ///
-    /// # Safety
-    /// A live object.
-    pub unsafe fn is_tracked(&self, object: *mut PyObject) -> bool {
-        // SAFETY: the caller's promise; objects that cannot be tracked are not.
-        unsafe { (self.api.PyObject_GC_IsTracked)(object) != 0 }
+    pub fn is_tracked(&self, object: Ref<'_>) -> bool {
+        // SAFETY: a live object; one that cannot be tracked is not.
+        unsafe { (self.api.PyObject_GC_IsTracked)(object.as_ptr()) != 0 }
     }
 
-    /// Has a str or bytes object compute its hash, which it keeps.
-    ///
-    /// # Safety
-    /// A live object of exactly that type; the GIL is held.
-    pub unsafe fn fill_hash(&self, object: *mut PyObject) {
-        // SAFETY: the caller's promise; these types' hash neither fails nor runs Python code.
-        unsafe { (self.api.PyObject_Hash)(object) };
-    }
-
-    /// Has a class choose the tag under which its attributes are cached.
-    ///
-    /// # Safety
-    /// A live class; the GIL is held.
-    pub unsafe fn fill_version_tag(&self, class: *mut PyObject) {
-        // SAFETY: the caller's promise; it answers 0 when it has run out of tags.
-        unsafe { (self.api.PyUnstable_Type_AssignVersionTag)(class.cast()) };
-    }
-
-    /// Keys and values of a dict. (`tp_traverse` leaves out keys that are strings.)
-    ///
-    /// # Safety
-    /// A live dict that `body` does not change; the GIL is held.
-    pub unsafe fn each_item(&self, dict: *mut PyObject, mut body: impl FnMut(*mut PyObject)) {
-        let (mut position, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
-        // SAFETY: the caller's promise; both references are borrowed.
-        while unsafe { (self.api.PyDict_Next)(dict, &mut position, &mut key, &mut value) } != 0 {
-            body(key);
-            body(value);
+    /// Has a str compute its hash, which it keeps. Any other object is left alone: its hash may run
+    /// Python code, or be kept though the object can change (bytes within a BytesIO).
+    pub fn fill_hash(&self, object: Ref<'_>) {
+        if self.is_text(self.class_of(object)) {
+            // SAFETY: a live str, whose hash neither fails nor runs Python code.
+            unsafe { (self.api.PyObject_Hash)(object.as_ptr()) };
         }
     }
 
-    /// Calls `on_object` for every object that the collector of this interpreter knows.
-    ///
-    /// # Safety
-    /// `on_object` takes `argument` for what it is and does not allocate Python objects; the GIL is
-    /// held.
-    pub unsafe fn each_tracked(&self, on_object: OnObject, argument: *mut c_void) {
-        // SAFETY: the caller's promise.
-        unsafe { (self.api.PyUnstable_GC_VisitObjects)(on_object, argument) };
+    /// Has a class choose the tag under which its attributes are cached.
+    pub fn fill_version_tag(&self, class: Class<'_>) {
+        // SAFETY: a live class; the GIL is held. It answers 0 when it has run out of tags.
+        unsafe { (self.api.PyUnstable_Type_AssignVersionTag)(class.as_type()) };
+    }
+    /// An item of a tuple.
+    pub(super) fn item<'a>(&self, tuple: &'a PyRef<'_>, index: usize) -> Option<Ref<'a>> {
+        let index = isize::try_from(index).ok()?;
+        // SAFETY: the GIL is held; both look at the class first, and -1 and NULL come with an
+        // exception only for what is no tuple.
+        unsafe {
+            if (self.api.PyTuple_Size)(tuple.as_ptr()) <= index {
+                return None;
+            }
+            let item = NonNull::new((self.api.PyTuple_GetItem)(tuple.as_ptr(), index))?;
+            Some(Ref::new(item))
+        }
     }
 }

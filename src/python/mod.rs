@@ -3,14 +3,19 @@
 #![allow(unsafe_code, reason = "a host: CPython's functions and objects")]
 
 pub mod api;
+pub mod code;
 pub mod exit;
 pub mod files;
 pub mod fork;
+pub mod garbage;
 pub mod gc;
 pub mod gc_methods;
 pub mod heap;
 pub mod interpreter;
 pub mod interpreters;
+pub mod marked;
+pub mod object;
 pub mod refcount;
 pub mod reference;
 pub mod termination;
+pub mod walk;

@@ -4,6 +4,7 @@ use std::{
     ffi::CStr,
     mem::ManuallyDrop,
     ptr::{self, NonNull},
+    slice,
 };
 
 use pyo3_ffi::PyObject;
@@ -150,6 +151,21 @@ impl<'a> PyRef<'a> {
                 }
             })
             .collect()
+    }
+
+    /// The bytes of a bytes object; none of anything else.
+    pub fn bytes(&self) -> Vec<u8> {
+        // SAFETY: the GIL is held; -1 with an exception if these are no bytes.
+        let size = unsafe { (self.api.PyBytes_Size)(self.as_ptr()) };
+        let Ok(size) = usize::try_from(size) else {
+            self.gil().raised();
+            return Vec::new();
+        };
+        // SAFETY: a bytes object, whose contents do not change as long as it is held.
+        unsafe {
+            let start = (self.api.PyBytes_AsString)(self.as_ptr());
+            slice::from_raw_parts(start.cast::<u8>(), size).to_vec()
+        }
     }
 
     /// `str(self)`; `None` if that raises.
