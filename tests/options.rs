@@ -20,7 +20,7 @@ fn pycow() -> Uwsgi {
 
 #[test]
 fn every_wrong_value_of_every_option_is_refused_by_one_line() {
-    let wrong: [(&str, &[&str], &str); 10] = [
+    let wrong: [(&str, &[&str], &str); 11] = [
         (
             "pycow-gc",
             &["never", "FREEZE", ""],
@@ -32,6 +32,11 @@ fn every_wrong_value_of_every_option_is_refused_by_one_line() {
             "one to three whole numbers",
         ),
         ("pycow-gc-guard", &["maybe", "2"], "true or false"),
+        (
+            "pycow-mortal",
+            &["", "Handle", "handles.", "a b.C"],
+            "the name of a class with its module",
+        ),
         ("pycow-ksm", &["perhaps"], "true or false"),
         ("pycow-exit", &["slow", "fast,full"], "fast or full"),
         ("pycow-fork", &["Host", "os"], "cpython or host"),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 pub mod options;
+mod parse;
 
 /// What is done about the garbage collector (`pycow-gc`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

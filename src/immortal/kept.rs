@@ -1,6 +1,6 @@
 //! The objects that stay mortal, by address.
 
-use super::classify::Reason;
+use super::reason::Reason;
 use crate::{
     linux::mmap_vec::{MmapVec, OutOfMemory},
     python::object::Ref,

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::classify::Reason;
+use super::reason::Reason;
 use crate::python::{
     heap::Heap,
     interpreter::Gil,

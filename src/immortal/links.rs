@@ -14,11 +14,7 @@
 //! A tree whose nodes know their parent is none of these, but where a parent has a single child: other children
 //! refer to the parent, too.
 
-use super::{
-    classify::{Reason, Treatment},
-    kept::KeptMortal,
-    Stopped,
-};
+use super::{classify::Treatment, kept::KeptMortal, reason::Reason, Stopped};
 use crate::{
     linux::mmap_vec::OutOfMemory,
     python::{heap::Heap, object::Ref, walk::Traverse},

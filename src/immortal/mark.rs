@@ -4,9 +4,10 @@ use std::fmt;
 
 use super::{
     audit::Marks,
-    classify::{Classifier, Reason, Treatment},
+    classify::{Classifier, Treatment},
     kept::KeptMortal,
     prescan::Tracked,
+    reason::Reason,
     Stopped, Unable,
 };
 use crate::{

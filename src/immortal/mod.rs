@@ -38,6 +38,7 @@ mod links;
 mod mark;
 mod owners;
 mod prescan;
+mod reason;
 mod tally;
 
 pub use audit::step as audit_step;

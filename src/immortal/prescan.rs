@@ -1,11 +1,12 @@
 //! Before anything is marked: which objects must stay mortal, in one pass over all references.
 
 use super::{
-    classify::{Classifier, Reason, Treatment},
+    classify::{Classifier, Treatment},
     frames::Frames,
     kept::KeptMortal,
     links::Links,
     owners::Owners,
+    reason::Reason,
     tally::{Seen, Tally},
     Stopped,
 };
