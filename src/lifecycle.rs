@@ -41,7 +41,7 @@ pub fn before_first_fork() {
         plugin.python.with_gil(|gil| warm::before_fork(plugin, gil));
     }
     if plugin.config.gc.freezes() && plugin.host.lazy_apps() {
-        heap::warn_of_lazy_apps(plugin);
+        heap::say_nothing_is_shared(plugin);
     } else {
         plugin
             .python
@@ -90,6 +90,7 @@ pub fn post_fork(handlers: &Handlers) {
             has_master: process::pid() != plugin.host.master_pid(),
             birth: usage::own().ok(),
             requests: AtomicU64::new(0),
+            moved_marks: AtomicU64::new(0),
             stage: Stages::default(),
         };
         let Some(process) = new.set() else { return };
@@ -171,7 +172,7 @@ pub fn request_done() {
     if let Some((plugin, process)) = known() {
         let requests = process.count_request();
         sharing::request_done(plugin, process, requests);
-        heap::audit(plugin);
+        heap::check_marks(plugin, process);
         collector::request_done(&plugin.python, requests);
     }
 }

@@ -116,6 +116,8 @@ pub struct Process {
     pub birth: Option<Usage>,
     /// Requests that it has served.
     pub requests: AtomicU64,
+    /// Marks of immortal objects that were out of place, and were put back.
+    pub moved_marks: AtomicU64,
     /// How far it has come.
     pub stage: Stages,
 }

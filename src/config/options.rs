@@ -3,7 +3,7 @@
 use super::{
     option::{Opt, OptionError},
     values::{class, switch, thresholds, whole},
-    warmup, Config, ExitPolicy, ForkPolicy, GcPolicy, Pacing,
+    warmup, ExitPolicy, ForkPolicy, GcPolicy, Pacing,
 };
 
 /// Every option, in the order of `--help`.
@@ -196,7 +196,7 @@ pub fn textfile_error(path: &std::path::Path) -> OptionError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Thresholds;
+    use crate::config::{Config, Thresholds};
 
     fn configured(pairs: &[(&str, &str)]) -> Result<Config, OptionError> {
         let mut config = Config::default();

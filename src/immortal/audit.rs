@@ -12,15 +12,16 @@
 //! once is looked at in each slice from then on.
 
 use std::{
-    sync::{Mutex, TryLockError},
+    sync::{Mutex, OnceLock, TryLockError},
     time::{Duration, Instant},
 };
 
 use crate::{
     linux::mmap_vec::{MmapVec, OutOfMemory},
     python::{
-        heap::{Marked, Ref},
         interpreter::{Gil, Python},
+        marked::Marked,
+        object::Ref,
         refcount::RefcountLayout,
     },
 };
@@ -79,7 +80,7 @@ impl Marks {
     pub fn add(&mut self, object: Ref<'_>, references: u32) -> Result<(), OutOfMemory> {
         let address = object.address();
         let shared = references >= SHARED && self.shared.as_slice().len() < MOST_SHARED;
-        if shared || address % ALIGNMENT != 0 {
+        if shared || address & (ALIGNMENT - 1) != 0 {
             return self.shared.push(address);
         }
         let number = address / SEGMENT;
@@ -130,8 +131,24 @@ impl Marks {
     }
 }
 
+/// Static, since it is made before the fork, and checks in all that is forked.
+static AUDIT: OnceLock<Audit> = OnceLock::new();
+
+/// These marks are to be checked from now on.
+pub fn begin(marks: Marks, layout: RefcountLayout) {
+    let _ = AUDIT.set(Audit::new(marks, layout));
+}
+
+/// Checks some more marks, if there are any and it is time to. Answers how many were out of place, and are back.
+///
+/// To be called in a worker after a request, with or without the GIL. `cpu_time`: what this process has
+/// used since it was forked. Between two slices it costs a look at the clock.
+pub fn step(python: &Python, cpu_time: fn() -> Duration) -> u64 {
+    AUDIT.get().map_or(0, |audit| audit.step(python, cpu_time))
+}
+
 /// Checks marks, a slice at a time.
-pub struct Audit {
+struct Audit {
     marks: Marks,
     layout: RefcountLayout,
     progress: Mutex<Progress>,
@@ -155,7 +172,7 @@ struct Progress {
 const HOT: usize = 256;
 
 impl Audit {
-    pub(super) fn new(marks: Marks, layout: RefcountLayout) -> Self {
+    fn new(marks: Marks, layout: RefcountLayout) -> Self {
         let marks = Marks {
             places: MmapVec::new(),
             ..marks
@@ -167,11 +184,7 @@ impl Audit {
         }
     }
 
-    /// Checks some more marks, if it is time to. Answers how many were out of place, and are back.
-    ///
-    /// To be called in a worker after a request, with or without the GIL. `cpu_time`: what this process has
-    /// used since it was forked. Between two slices it costs a look at the clock.
-    pub fn step(&self, python: &Python, cpu_time: fn() -> Duration) -> u64 {
+    fn step(&self, python: &Python, cpu_time: fn() -> Duration) -> u64 {
         let mut progress = match self.progress.try_lock() {
             Ok(progress) => progress,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -191,8 +204,9 @@ impl Audit {
         if !moved.is_empty() {
             python.with_gil(|gil| self.put_back(gil, &mut progress, &moved));
         }
-        // Time on the clock is at least time on the CPU, and cheaper to ask for.
-        progress.spent += now.elapsed();
+        // The end of a slice is told by the cheaper clock, its cost by that of the CPU: the process may
+        // have had to wait.
+        progress.spent += cpu_time() - begin;
         moved.len() as u64
     }
 

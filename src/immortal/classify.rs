@@ -2,19 +2,15 @@
 
 use std::ffi::c_void;
 
-use super::known::Known;
-pub use super::reason::Reason;
+use super::{known::Known, reason::Reason};
 use crate::{
     linux::mmap_vec::{MmapVec, OutOfMemory},
-    python::heap::{Class, Heap, Ref, Slot, Traverse},
+    python::{
+        heap::Heap,
+        object::{Class, Ref, Slot},
+        walk::Traverse,
+    },
 };
-
-impl Reason {
-    /// The end of such an object matters: whoever holds it stays mortal, too.
-    pub fn has_owners(self) -> bool {
-        self <= Self::Owner
-    }
-}
 
 /// How an object of a class is treated.
 #[derive(Clone, Copy)]

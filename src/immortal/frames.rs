@@ -9,8 +9,9 @@
 use std::ffi::CStr;
 
 use crate::python::{
-    heap::{Heap, Ref},
+    heap::Heap,
     interpreter::Gil,
+    object::Ref,
     reference::{PyErr, PyRef},
 };
 

@@ -1,9 +1,9 @@
 //! The objects that stay mortal, by address.
 
-use super::classify::Reason;
+use super::reason::Reason;
 use crate::{
     linux::mmap_vec::{MmapVec, OutOfMemory},
-    python::heap::Ref,
+    python::object::Ref,
 };
 
 /// Objects that are to be left alone, each once.

@@ -4,8 +4,9 @@ use std::ffi::CStr;
 
 use super::reason::Reason;
 use crate::python::{
-    heap::{Class, Heap},
+    heap::Heap,
     interpreter::Gil,
+    object::Class,
     reference::{PyErr, PyRef},
 };
 
@@ -15,7 +16,7 @@ use crate::python::{
 /// classes without a finalizer whose objects give something back to the system when they go. `links`: what is
 /// appended to a link of these lasts as long as the link.
 const ASK: &CStr = c"
-import functools, gc, itertools, sys, types
+import abc, functools, gc, itertools, sys, types
 def named(module, names=None):
     module = vars(sys.modules.get(module, object))
     names = names.split() if names else module
@@ -23,7 +24,7 @@ def named(module, names=None):
 plain = [type(sample) for sample in (
     iter([]), iter(()), iter({}), iter({}.values()), iter({}.items()), iter(set()), iter(''), iter(b''), iter(range(0)),
     iter(1 << 70 for _ in ()), iter(bytearray()), reversed([]), reversed({}), {}.keys(), {}.values(), {}.items(),
-    NotImplemented, ..., sys.flags, functools.cmp_to_key(max)(1))]
+    NotImplemented, ..., sys.flags, abc.ABC._abc_impl, functools.cmp_to_key(max)(1))]
 for module in ('builtins types collections _collections datetime decimal fractions functools itertools operator re '
                '_struct array uuid enum abc _abc typing _typing contextvars _contextvars zoneinfo random _random '
                '_json time string.templatelib annotationlib weakref').split():
@@ -34,9 +35,10 @@ hidden = {class_ for module in ('builtins', 'types', 'itertools', 'contextvars')
 cached = functools.lru_cache(2)(abs)
 cached(1)
 links = [type(itertools.tee(())[0])] + named('itertools', '_tee_dataobject')
-links += [type(part) for part in gc.get_referents(cached) if type(part).__name__ == '_lru_list_elem']
-links += named('contextvars', 'Context')
-plain = tuple(set(plain) - hidden - set(links))
+links += [part if isinstance(part, type) else type(part) for part in gc.get_referents(cached)]
+links = {link for link in links if link.__name__ in ('_tee', '_tee_dataobject', 'tee', '_lru_list_elem')}
+links |= set(named('contextvars', 'Context'))
+plain = tuple(set(plain) - hidden - links)
 resources = tuple(named('mmap', 'mmap') + named('select', 'epoll') + named('_sqlite3', 'Connection')
     + named('_ssl', '_SSLSocket') + named('_multiprocessing', 'SemLock') + [memoryview])
 locks = tuple(named('_thread', 'LockType lock RLock'))
@@ -119,5 +121,7 @@ fn class_at<'gil>(gil: &Gil<'gil>, path: &str) -> Option<PyRef<'gil>> {
         .import(c"builtins")
         .ok()?
         .call_method(c"isinstance", &[&found, &class]);
-    is.is_ok_and(|is| is.is_true()).then_some(found)
+    is.and_then(|is| is.as_i64())
+        .is_ok_and(|is| is == 1)
+        .then_some(found)
 }

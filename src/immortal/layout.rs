@@ -3,12 +3,7 @@
 use std::ffi::CStr;
 
 use super::{classify::PythonSlots, Stopped, Unable};
-use crate::python::{
-    code::Bytecode,
-    heap::{Heap, Slot},
-    interpreter::Gil,
-    reference::PyRef,
-};
+use crate::python::{code::Bytecode, heap::Heap, interpreter::Gil, object::Slot, reference::PyRef};
 
 /// Runs in the interpreter that is to be proven. `churn` takes and drops over a million references in
 /// the ways that the interpreter has for it, with code that ran before anything was marked.

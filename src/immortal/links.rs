@@ -14,14 +14,10 @@
 //! A tree whose nodes know their parent is none of these, but where a parent has a single child: other children
 //! refer to the parent, too.
 
-use super::{
-    classify::{Reason, Treatment},
-    kept::KeptMortal,
-    Stopped,
-};
+use super::{classify::Treatment, kept::KeptMortal, reason::Reason, Stopped};
 use crate::{
     linux::mmap_vec::OutOfMemory,
-    python::heap::{Heap, Ref, Traverse},
+    python::{heap::Heap, object::Ref, walk::Traverse},
 };
 
 /// A link has no more references than this, nor a list or dict that serves as one more items.

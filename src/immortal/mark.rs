@@ -4,18 +4,15 @@ use std::fmt;
 
 use super::{
     audit::Marks,
-    classify::{Classifier, Reason, Treatment},
+    classify::{Classifier, Treatment},
     kept::KeptMortal,
     prescan::Tracked,
+    reason::Reason,
     Stopped, Unable,
 };
 use crate::{
     linux::mmap_vec::MmapVec,
-    python::{
-        code::Bytecode,
-        heap::{Heap, Ref},
-        interpreter::Gil,
-    },
+    python::{code::Bytecode, heap::Heap, interpreter::Gil, object::Ref},
 };
 
 /// What became of the objects.

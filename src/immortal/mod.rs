@@ -20,10 +20,11 @@ use crate::{
     python::{
         api::Missing,
         gc::Collector,
-        heap::{Heap, NoHeap, Panicked},
+        heap::{Heap, NoHeap},
         interpreter::{Gil, Python},
         refcount::RefcountLayout,
         reference::PyErr,
+        walk::Panicked,
     },
 };
 
@@ -40,7 +41,7 @@ mod prescan;
 mod reason;
 mod tally;
 
-pub use audit::Audit;
+pub use audit::step as audit_step;
 use classify::Classifier;
 use frames::Frames;
 use known::Known;
@@ -141,7 +142,7 @@ impl From<OutOfMemory> for Unable {
 /// Makes the heap of the current interpreter immortal, once it is proven that this can be done.
 ///
 /// To be called in the master, in its only thread that runs Python, right before `gc.freeze`.
-pub fn make(gil: &Gil<'_>, python: &Python, mortal: &[String]) -> Result<(Outcome, Audit), Unable> {
+pub fn make(gil: &Gil<'_>, python: &Python, mortal: &[String]) -> Result<Outcome, Unable> {
     let layout = RefcountLayout::of(python.version()).ok_or(Unable::Version(python.version()))?;
     if cfg!(not(target_pointer_width = "64")) {
         return Err(Unable::Build("not a 64-bit build"));
@@ -167,5 +168,6 @@ pub fn make(gil: &Gil<'_>, python: &Python, mortal: &[String]) -> Result<(Outcom
             bytecode.trust_marks(gil, &heap, held)?;
         }
     }
-    Ok((outcome, Audit::new(marks, layout)))
+    audit::begin(marks, layout);
+    Ok(outcome)
 }

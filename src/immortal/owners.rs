@@ -3,13 +3,10 @@
 //! An owner is told by counts: who shares an object with many others does not end it. So only references to
 //! objects that have few are noted down, once, and a verdict is a look at these notes.
 
-use super::{
-    classify::{Reason, Treatment},
-    kept::KeptMortal,
-};
+use super::{classify::Treatment, kept::KeptMortal, reason::Reason};
 use crate::{
     linux::mmap_vec::{MmapVec, OutOfMemory},
-    python::heap::{Heap, Ref},
+    python::{heap::Heap, object::Ref},
 };
 
 /// With more references than this an object does not end with one of its owners.

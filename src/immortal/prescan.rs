@@ -1,17 +1,18 @@
 //! Before anything is marked: which objects must stay mortal, in one pass over all references.
 
 use super::{
-    classify::{Classifier, Reason, Treatment},
+    classify::{Classifier, Treatment},
     frames::Frames,
     kept::KeptMortal,
     links::Links,
     owners::Owners,
+    reason::Reason,
     tally::{Seen, Tally},
     Stopped,
 };
 use crate::{
     linux::mmap_vec::OutOfMemory,
-    python::heap::{Heap, Ref},
+    python::{heap::Heap, object::Ref},
 };
 
 /// So deep are dicts and tuples looked into that the collector does not know.

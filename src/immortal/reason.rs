@@ -22,3 +22,10 @@ pub enum Reason {
     /// A frame holds it: that of a suspended generator or coroutine, or of a thread.
     Frame,
 }
+
+impl Reason {
+    /// The end of such an object matters: whoever holds it stays mortal, too.
+    pub fn has_owners(self) -> bool {
+        self <= Self::Owner
+    }
+}

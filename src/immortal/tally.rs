@@ -2,7 +2,10 @@
 
 use crate::{
     linux::mmap_vec::{MmapVec, OutOfMemory},
-    python::heap::{Class, Heap, Ref},
+    python::{
+        heap::Heap,
+        object::{Class, Ref},
+    },
 };
 
 /// A class with so many objects is worth it to be immortal; one with fewer wins nothing.

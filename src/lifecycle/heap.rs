@@ -1,39 +1,15 @@
 //! What becomes of the heap that applications loaded.
 
-use std::{
-    fmt,
-    sync::{atomic::Ordering::Relaxed, OnceLock},
-    time::Instant,
-};
+use std::{fmt, sync::atomic::Ordering::Relaxed, time::Instant};
 
 use crate::{
     collector,
     config::{ExitPolicy, GcPolicy},
-    immortal::{self, Audit},
+    immortal,
     linux::{clock, usage},
     plugin::{Plugin, Process, Role},
     python::{files, garbage, interpreter::Gil, interpreters},
 };
-
-/// Checks the marks that were made before the fork. Static, as requests come without an argument to
-/// carry it.
-static AUDIT: OnceLock<Audit> = OnceLock::new();
-
-/// A request is over: a few marks are looked at.
-pub fn audit(plugin: &Plugin) {
-    if let Some(audit) = AUDIT.get() {
-        audit.step(&plugin.python, clock::process_cpu);
-    }
-}
-
-/// What there is to say of lazy-apps.
-pub fn warn_of_lazy_apps(plugin: &Plugin) {
-    let freeze = match plugin.config.gc {
-        GcPolicy::Immortal => "; going on with freeze",
-        _ => "",
-    };
-    log::warn!("lazy-apps: every worker loads a heap of its own, nothing of it is shared{freeze}");
-}
 
 /// Every object there is leaves the collector's sight, in every interpreter; under `immortal` those
 /// of the main one first become what the policy says.
@@ -45,10 +21,8 @@ pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
     }
     let start = Instant::now();
     interpreters::each(gil, |gil, _| {
-        log_if_err(
-            "garbage of the loading phase",
-            garbage::end_what_it_owns(gil),
-        );
+        let ended = garbage::end_what_it_owns(gil);
+        log_if_err("garbage of the loading phase", ended);
     });
     // With lazy-apps there is nothing to share.
     let immortal = plugin.config.gc == GcPolicy::Immortal && !plugin.host.lazy_apps();
@@ -81,14 +55,30 @@ pub fn is_torn_down_immortal(plugin: &Plugin) -> bool {
 fn immortalize(plugin: &Plugin, gil: &Gil<'_>) {
     let start = Instant::now();
     match immortal::make(gil, &plugin.python, &plugin.config.mortal) {
-        Ok((outcome, audit)) => {
-            let _ = AUDIT.set(audit);
+        Ok(outcome) => {
             plugin.immortal.store(outcome.immortal, Relaxed);
             let megabytes = usage::own().map_or(0, |usage| (usage.shared + usage.private) >> 20);
             let seconds = start.elapsed().as_secs_f64();
             log::info!("{outcome}; {seconds:.3} s for a process of {megabytes} MB");
         }
         Err(reason) => log::warn!("pycow-gc = immortal: {reason}: going on with freeze"),
+    }
+}
+
+/// With lazy-apps there is nothing that could be shared.
+pub fn say_nothing_is_shared(plugin: &Plugin) {
+    let instead = match plugin.config.gc {
+        GcPolicy::Immortal => "; going on with freeze",
+        _ => "",
+    };
+    log::warn!("lazy-apps: every worker loads a heap of its own, nothing of it is shared{instead}");
+}
+
+/// A worker has served a request: some marks of its immortal objects are checked, in at most 0.05% of its CPU.
+pub fn check_marks(plugin: &Plugin, process: &Process) {
+    let moved = immortal::audit_step(&plugin.python, clock::process_cpu);
+    if moved > 0 {
+        process.moved_marks.fetch_add(moved, Relaxed);
     }
 }
 

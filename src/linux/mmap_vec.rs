@@ -162,7 +162,9 @@ mod tests {
     #[test]
     fn neighbours_that_are_equal_are_one() {
         let mut pages = MmapVec::new();
-        [1, 1, 2, 3, 3, 3, 1].map(|value| pages.push(value).unwrap());
+        for value in [1, 1, 2, 3, 3, 3, 1] {
+            pages.push(value).unwrap();
+        }
         pages.dedup_by(|a, b| a == b);
         assert_eq!(pages.as_slice(), [1, 2, 3, 1]);
     }

@@ -6,12 +6,15 @@
 //! while the drop looks: a constant that was marked later would gain one an execution, until its
 //! count overflows. Its twin `LOAD_CONST_IMMORTAL` counts nothing.
 
-use std::ffi::CStr;
+use std::{ffi::CStr, marker::PhantomData, ptr::NonNull};
+
+use pyo3_ffi::PyObject;
 
 use super::{
-    heap::{Heap, Ref},
+    heap::Heap,
     interpreter::Gil,
-    reference::PyErr,
+    object::Ref,
+    reference::{PyErr, PyRef},
 };
 
 /// Asks the running interpreter: nothing of this is the same in two versions. `lengths`: units of
@@ -59,7 +62,7 @@ impl Bytecode {
             let item = names.item(name);
             item.ok_or_else(|| PyErr("the names of the bytecode are gone".into()))
         };
-        let number = |name| Ok::<_, PyErr>(item(name)?.as_i64()?);
+        let number = |name| item(name)?.as_i64();
         let code = |name| Ok::<_, PyErr>(u8::try_from(number(name)?).unwrap_or(0));
         let bytecode = Self {
             start: usize::try_from(number(c"start")?).unwrap_or(0),
@@ -125,5 +128,60 @@ impl Bytecode {
             at += usize::from(units_here);
         }
         Ok(())
+    }
+}
+
+impl Heap<'_> {
+    /// An attribute of a code object, which runs no Python code.
+    fn attribute<'a>(&self, gil: &Gil<'a>, code: Ref<'_>, name: &CStr) -> Result<PyRef<'a>, PyErr> {
+        // SAFETY: a live object.
+        unsafe { gil.attribute_of(code.as_ptr(), name) }
+    }
+
+    /// The units of bytecode that begin `start` bytes behind the head of a code object.
+    fn units<'a>(&self, code: Ref<'a>, start: usize) -> Option<Units<'a>> {
+        if !self.is_code(self.class_of(code)) || start < size_of::<pyo3_ffi::PyVarObject>() {
+            return None;
+        }
+        // SAFETY: an object of variable size has that third word (`ob_size`), here the count of units.
+        let count = unsafe { code.as_ptr().cast::<isize>().add(2).read() };
+        // SAFETY: within the object: its class's `__basicsize__`, which `start` is, is where they begin.
+        let first = unsafe { code.as_ptr().cast::<Unit>().byte_add(start) };
+        Some(Units {
+            first: NonNull::new(first)?,
+            count: usize::try_from(count).ok()?,
+            held: PhantomData,
+        })
+    }
+}
+
+/// An instruction, and whatever inline cache follows it, comes in units: operation and argument.
+type Unit = [u8; 2];
+
+/// The bytecode of a live code object. The interpreter writes there, too, when it runs.
+struct Units<'a> {
+    first: NonNull<Unit>,
+    count: usize,
+    held: PhantomData<&'a PyObject>,
+}
+
+impl Units<'_> {
+    /// A unit.
+    fn get(&self, index: usize) -> Option<Unit> {
+        // SAFETY: below the count; the GIL is held.
+        (index < self.count).then(|| unsafe { self.first.add(index).read() })
+    }
+
+    /// All of them.
+    fn iter(&self) -> impl Iterator<Item = Unit> + '_ {
+        (0..self.count).filter_map(|index| self.get(index))
+    }
+
+    /// Replaces the operation of a unit by one of the same length and the same effect.
+    fn replace(&self, index: usize, operation: u8) {
+        if index < self.count {
+            // SAFETY: below the count; the GIL is held, so nobody runs or writes it meanwhile.
+            unsafe { self.first.add(index).cast::<u8>().write(operation) };
+        }
     }
 }

@@ -42,7 +42,7 @@ impl TextFile {
     pub fn check(&self) -> Result<(), TextFileError> {
         let is_directory = fs::metadata(&self.path).is_ok_and(|found| found.is_dir());
         let checked = if is_directory {
-            Err(io::ErrorKind::IsADirectory.into())
+            Err(rustix::io::Errno::ISDIR.into())
         } else {
             self.draft().map(drop)
         };
