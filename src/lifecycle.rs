@@ -173,7 +173,7 @@ pub fn request_done() {
         let requests = process.count_request();
         sharing::request_done(plugin, process, requests);
         heap::check_marks(plugin, process);
-        collector::request_done(&plugin.python, requests);
+        heap::request_done(plugin, process, requests);
     }
 }
 

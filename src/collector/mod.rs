@@ -20,14 +20,15 @@ use crate::{
     },
 };
 
+mod between_requests;
 mod counters;
 mod full;
 mod guard;
 mod pacing;
 mod young;
 
-pub use counters::{counters, known_thresholds, Counters, Generation, GENERATIONS};
-pub use pacing::request_done;
+pub use between_requests::request_done;
+pub use counters::{counters, known_thresholds};
 
 /// Automatic collections are wanted: in workers whose applications are loaded, but for `off`.
 ///

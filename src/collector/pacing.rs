@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     config::Thresholds,
-    linux::{clock, sockets, statm, usage},
+    linux::{clock, statm},
     python::{
         gc::{self, Collector},
         gc_callbacks::{self, Phase, INTERPRETERS},
@@ -32,48 +32,46 @@ use crate::{
     },
 };
 
-/// How long nothing is looked at after a request, in milliseconds: it takes some microseconds.
-const LOOK: u64 = 10;
-/// How long a measured private memory is good for, in milliseconds: it takes up to 3 ms to measure.
-const MEASURE: u64 = 5_000;
 /// A third threshold that is never reached.
 const RARE: i32 = 100_000;
 
 /// The thread's CPU time when the collection of an interpreter began, in nanoseconds.
 static STARTED: [AtomicU64; INTERPRETERS] = [const { AtomicU64::new(0) }; INTERPRETERS];
 /// This process is paced.
-static PACED: AtomicBool = AtomicBool::new(false);
-/// When to look again, in milliseconds of the coarse clock.
-static NEXT: AtomicU64 = AtomicU64::new(0);
+pub(super) static PACED: AtomicBool = AtomicBool::new(false);
+/// Much has survived: whoever looks at the end of requests is to look at once.
+pub(super) static LOOK_AT_ONCE: AtomicBool = AtomicBool::new(false);
 static STATE: Mutex<Option<State>> = Mutex::new(None);
 
-struct State {
+/// What is known of a paced process.
+pub(super) struct State {
     /// CPython's own thresholds.
-    own: [i32; 3],
+    pub(super) own: [i32; 3],
     is_incremental: bool,
     /// By the number of the interpreter.
-    young: [Option<Paced>; INTERPRETERS],
-    full: Full,
+    pub(super) young: [Option<Paced>; INTERPRETERS],
+    pub(super) full: Full,
     /// Listening sockets of uWSGI.
-    sockets: Vec<i32>,
-    requests: u64,
+    pub(super) sockets: Vec<i32>,
+    pub(super) requests: u64,
     /// When the private memory was measured, in milliseconds of the coarse clock.
-    measured: u64,
+    pub(super) measured: u64,
     /// A collection of ours runs: what it has found so far, and its cost.
-    running: Option<(u64, Duration)>,
+    pub(super) running: Option<(u64, Duration)>,
     /// What an application set instead of ours.
-    theirs: Option<Thresholds>,
+    pub(super) theirs: Option<Thresholds>,
 }
 
 /// An interpreter whose young collections are paced.
 #[derive(Clone, Copy)]
-struct Paced {
+pub(super) struct Paced {
     young: Young,
     /// The thresholds that were last set here.
-    set: [i32; 3],
+    pub(super) set: [i32; 3],
 }
 
-fn state() -> Option<MutexGuard<'static, Option<State>>> {
+/// The state; `None` if it is in use, which is of no consequence: a look or a collection is missed.
+pub(super) fn state() -> Option<MutexGuard<'static, Option<State>>> {
     match STATE.try_lock() {
         Ok(state) => Some(state),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -157,7 +155,8 @@ impl State {
     }
 }
 
-fn set_thresholds(gil: &Gil<'_>, number: usize, values: [i32; 3]) -> bool {
+/// Sets them in the current interpreter, whose number that is; whether it could be done.
+pub(super) fn set_thresholds(gil: &Gil<'_>, number: usize, values: [i32; 3]) -> bool {
     let set = Collector::at_hand(gil).is_some_and(|gc| gc.set_thresholds(&values).is_ok());
     if let Some(thresholds) = Thresholds::new(&values).filter(|_| set && number == 0) {
         counters::know(&thresholds);
@@ -202,7 +201,7 @@ impl State {
         if generation < 2 {
             self.full.survived(paced.young.collected(found, cost, at));
             if self.full.is_wanted() {
-                NEXT.store(0, Relaxed);
+                LOOK_AT_ONCE.store(true, Relaxed);
             }
         } else {
             paced.young.full_collected(at);
@@ -235,121 +234,5 @@ impl State {
             young: u64::try_from(paced.young.first()).unwrap_or(0),
         };
         self.full.collected(found, cost, now, false);
-    }
-}
-
-/// A request is over, the answer is sent: a full collection runs now, if one is due.
-///
-/// To be called by a thread that may take the GIL.
-pub fn request_done(python: &Python, requests: u64) {
-    if !PACED.load(Relaxed) {
-        return;
-    }
-    let now = milliseconds();
-    if now >= NEXT.load(Relaxed) {
-        NEXT.store(now + LOOK, Relaxed);
-        python.with_gil(|gil| look(gil, requests));
-    }
-}
-
-fn milliseconds() -> u64 {
-    u64::try_from(clock::coarse()).unwrap_or(0)
-}
-
-fn look(gil: &Gil<'_>, requests: u64) {
-    let Some(now) = look_at(gil, requests) else {
-        return;
-    };
-    // The state is not locked while this runs: every collection tells of itself.
-    interpreters::each(gil, |gil, _| {
-        if let Some(gc) = Collector::at_hand(gil) {
-            gc.collect();
-        }
-    });
-    let Some(mut state) = state() else { return };
-    let Some(state) = state.as_mut() else { return };
-    if let Some((found, cost)) = state.running.take() {
-        let at = clock::process_cpu();
-        state.full.collected(found, cost, Seen { at, ..now }, true);
-        state.measure();
-    }
-}
-
-/// What is seen now, if a full collection is to run.
-fn look_at(gil: &Gil<'_>, requests: u64) -> Option<Seen> {
-    let mut state = state()?;
-    let paced = state.as_mut()?;
-    paced.requests = requests;
-    if let Some(why) = paced.over(gil) {
-        log::info!("{why}: pycow-gc-threshold = auto ends in this worker");
-        PACED.store(false, Relaxed);
-        let paced = state.take()?;
-        drop(state);
-        paced.give_back(gil);
-        return None;
-    }
-    if paced.full.is_stale() {
-        paced.measure();
-    }
-    let mut now = Seen {
-        resident: statm::resident()?,
-        at: clock::process_cpu(),
-        requests,
-        young: 0,
-    };
-    interpreters::each(gil, |gil, _| {
-        now.young += Collector::at_hand(gil).map_or(0, |gc| gc.young().unwrap_or(0));
-    });
-    if !paced.full.is_due(&now) {
-        return None;
-    }
-    if sockets::connection_waits(&paced.sockets) && paced.full.put_off() {
-        NEXT.store(0, Relaxed);
-        return None;
-    }
-    paced.running = Some((0, Duration::ZERO));
-    Some(now)
-}
-
-impl State {
-    /// What a full collection left.
-    fn measure(&mut self) {
-        let now = milliseconds();
-        if now >= self.measured + MEASURE {
-            self.measured = now;
-            self.full
-                .measured(usage::own().map_or(0, |usage| usage.private));
-        }
-        self.full.left(statm::resident().unwrap_or(0));
-    }
-
-    /// Why this process is not to be paced any more.
-    fn over(&self, gil: &Gil<'_>) -> Option<String> {
-        let set = |theirs| format!("the application set the collector's thresholds to {theirs}");
-        if let Some(theirs) = &self.theirs {
-            return Some(set(theirs));
-        }
-        if !matches!(gc_callbacks::watched(gil), Ok(Some(_))) {
-            return Some("the application emptied gc.callbacks".into());
-        }
-        let ours = self.young[0]?.set;
-        let now = super::thresholds(gil).ok()?;
-        (now.values() != ours).then(|| set(&now))
-    }
-
-    /// CPython's own thresholds, wherever ours are still in force.
-    fn give_back(&self, gil: &Gil<'_>) {
-        interpreters::each(gil, |gil, is_main| {
-            let Ok(now) = super::thresholds(gil) else {
-                return;
-            };
-            let ours = self.young.iter().flatten();
-            let ours = ours.map(|paced| paced.set);
-            if ours.into_iter().any(|set| now.values() == set) {
-                set_thresholds(gil, usize::from(!is_main), self.own);
-            } else if is_main {
-                counters::know(&now);
-            }
-        });
     }
 }

@@ -9,6 +9,10 @@ use crate::{
     linux::{clock, usage},
     plugin::{Plugin, Process, Role},
     python::{files, garbage, interpreter::Gil, interpreters},
+    sharing::{
+        self,
+        collections::{Collections, Generation},
+    },
 };
 
 /// Every object there is leaves the collector's sight, in every interpreter; under `immortal` those
@@ -91,6 +95,26 @@ pub fn collect_again(plugin: &'static Plugin, process: &Process, gil: &Gil<'_>) 
             collector::enable_in_worker(&plugin.config, own, &plugin.python, gil, paced),
         );
     }
+    tell_collections(plugin, process);
+}
+
+/// That many requests are over: a full collection may be due.
+pub fn request_done(plugin: &Plugin, process: &Process, requests: u64) {
+    collector::request_done(&plugin.python, requests);
+    tell_collections(plugin, process);
+}
+
+fn tell_collections(plugin: &Plugin, process: &Process) {
+    let counters = collector::counters();
+    let told = Collections {
+        thresholds: counters.thresholds,
+        generations: counters.generations.map(|one| Generation {
+            collections: one.collections,
+            nanoseconds: one.nanoseconds,
+            found: one.found,
+        }),
+    };
+    sharing::collected(plugin, process, &told);
 }
 
 /// What went wrong is worth a line, and stops nothing.

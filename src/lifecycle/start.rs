@@ -11,7 +11,7 @@ use std::{
 use super::heap;
 use crate::{
     collector,
-    config::{self, unknown, Config, ExitPolicy, ForkPolicy},
+    config::{self, unknown, Config, ExitPolicy, ForkPolicy, Pacing},
     forking::{check, warmup},
     linux::{loaded, process, time_limit},
     plugin::{Plugin, Redirected},
@@ -187,7 +187,13 @@ fn announce(plugin: &Plugin) {
     let config = &plugin.config;
     let gc = match config.gc {
         policy if policy.freezes() => match collector::known_thresholds() {
-            Some(thresholds) => format!("gc {policy} (thresholds {thresholds} in workers)"),
+            Some(thresholds) => {
+                let paced = match config.pacing {
+                    Pacing::Auto => ", paced",
+                    _ => "",
+                };
+                format!("gc {policy} (thresholds {thresholds} in workers{paced})")
+            }
             None => format!("gc {policy}"),
         },
         policy => format!("gc {policy}"),

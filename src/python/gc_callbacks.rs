@@ -111,7 +111,9 @@ pub fn watched(gil: &Gil<'_>) -> Result<Option<usize>, PyErr> {
 }
 
 fn list<'a>(gil: &Gil<'a>) -> Result<PyRef<'a>, PyErr> {
-    gil.import(c"gc")?.attribute(c"callbacks")
+    // What is imported already is not asked of an application's own `__import__`.
+    let module = gil.imported(c"gc").map_or_else(|| gil.import(c"gc"), Ok)?;
+    module.attribute(c"callbacks")
 }
 
 /// `callback(phase, info)`; what it answers is dropped.

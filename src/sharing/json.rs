@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::{instance_info::InstanceInfo, slot::Sample, slots::SlotTable};
+use super::{
+    collections::Collections, instance_info::InstanceInfo, slot::Sample, slots::SlotTable,
+};
 use crate::{config::Thresholds, plugin::Role};
 
 /// Writes the whole report; `now` is the time on the samples' clock, in milliseconds.
@@ -32,8 +34,14 @@ pub fn write(
         if i > 0 {
             out.write_char(',')?;
         }
-        let hooks = table.slot(role).and_then(|slot| slot.hooks());
-        process(out, role, &sample, hooks, now)?;
+        process(out, role, &sample, now)?;
+        if let Some(slot) = table.slot(role) {
+            of_collector(out, &slot.collections())?;
+            if let Some(microseconds) = slot.hooks() {
+                write!(out, ",\"exit_hooks\":{}", Thousandths(microseconds / 1000))?;
+            }
+        }
+        out.write_char('}')?;
     }
     out.write_str("]}\n")
 }
@@ -58,13 +66,7 @@ fn policy(
     )
 }
 
-fn process(
-    out: &mut impl Write,
-    role: Role,
-    sample: &Sample,
-    hooks: Option<u64>,
-    now: i64,
-) -> fmt::Result {
+fn process(out: &mut impl Write, role: Role, sample: &Sample, now: i64) -> fmt::Result {
     write!(
         out,
         "{{\"role\":{},\"id\":{},\"pid\":{},\"requests\":{},\"inherited\":{},\"shared\":{},\
@@ -79,11 +81,29 @@ fn process(
         sample.pss,
         sample.ksm,
         Thousandths(now.saturating_sub(sample.at).max(0) as u64),
-    )?;
-    if let Some(microseconds) = hooks {
-        write!(out, ",\"exit_hooks\":{}", Thousandths(microseconds / 1000))?;
-    }
-    out.write_char('}')
+    )
+}
+
+/// Numbers by generation. Of the master nothing is told: it does not serve.
+fn of_collector(out: &mut impl Write, told: &Collections) -> fmt::Result {
+    let Some(thresholds) = &told.thresholds else {
+        return Ok(());
+    };
+    let [a, b, c] = &told.generations;
+    write!(
+        out,
+        ",\"gc\":{{\"thresholds\":[{thresholds}],\"collections\":[{},{},{}],\
+         \"seconds\":[{},{},{}],\"found\":[{},{},{}]}}",
+        a.collections,
+        b.collections,
+        c.collections,
+        Thousandths(a.nanoseconds / 1_000_000),
+        Thousandths(b.nanoseconds / 1_000_000),
+        Thousandths(c.nanoseconds / 1_000_000),
+        a.found,
+        b.found,
+        c.found,
+    )
 }
 
 /// A number of milliseconds as one of seconds.
@@ -117,7 +137,7 @@ mod tests {
     use serde_json::{json, Value};
 
     use super::*;
-    use crate::sharing::{instance_info::EXAMPLE, slots::empty};
+    use crate::sharing::{collections::Generation, instance_info::EXAMPLE, slots::empty};
 
     fn parsed(table: &SlotTable) -> Value {
         let mut text = String::new();
@@ -156,12 +176,24 @@ mod tests {
         let worker = table.slot(Role::Worker(2)).unwrap();
         worker.hooks_over(1_500_000);
         worker.write(&sample);
+        worker.tell_collections(&Collections {
+            thresholds: Thresholds::new(&[700, 10, 10]),
+            generations: [3, 2, 1].map(|n| Generation {
+                collections: n,
+                nanoseconds: n * 1_500_000,
+                found: n * 10,
+            }),
+        });
         table.sweep(|_| true);
         let report = parsed(&table);
         assert_eq!(report["total_pss"], 120);
         let expected = json!({
             "role": "worker", "id": 2, "pid": 77, "requests": 3, "inherited": 5u64 << 40,
             "shared": 400, "private": 30, "pss": 60, "ksm": 7, "age": 0.25, "exit_hooks": 1.5,
+            "gc": {
+                "thresholds": [700, 10, 10], "collections": [3, 2, 1],
+                "seconds": [0.004, 0.003, 0.001], "found": [30, 20, 10],
+            },
         });
         assert_eq!(report["processes"][1], expected);
         assert_eq!(report["processes"][0]["role"], "master");

@@ -13,6 +13,7 @@ use crate::{
     plugin::{Plugin, Process, Role},
 };
 
+pub mod collections;
 pub mod instance_info;
 mod json;
 mod prometheus;
@@ -22,6 +23,7 @@ mod slot;
 mod slots;
 mod textfile;
 
+use collections::Collections;
 use sampler::Sampler;
 use slot::Slot;
 use slots::SlotTable;
@@ -177,6 +179,14 @@ pub fn request_done(plugin: &Plugin, process: &Process, requests: u64) {
     };
     if sampler.read_due(clock::now(), |_| Some(slot)) && !process.has_master {
         sharing.aggregate(plugin);
+    }
+}
+
+/// What the collector of this process has done so far.
+pub fn collected(plugin: &Plugin, process: &Process, collections: &Collections) {
+    let slot = in_use(plugin).and_then(|sharing| sharing.slots.slot(process.role));
+    if let Some(slot) = slot {
+        slot.tell_collections(collections);
     }
 }
 

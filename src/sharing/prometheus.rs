@@ -9,7 +9,7 @@ use std::{
     sync::atomic::Ordering::Relaxed,
 };
 
-use super::{instance_info::InstanceInfo, slot::Sample, slots::SlotTable};
+use super::{collections::Generation, instance_info::InstanceInfo, slot::Sample, slots::SlotTable};
 use crate::plugin::Role;
 
 type Size = fn(&Sample) -> u64;
@@ -41,11 +41,21 @@ pub fn write(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) 
         }
     }
     total(out, table)?;
+    collections(out, table)?;
     hooks(out, facts, table)
 }
 
 fn head(out: &mut impl Write, name: impl Display, help: impl Display) -> fmt::Result {
-    write!(out, "# HELP {name} {help}.\n# TYPE {name} gauge\n")
+    head_of(out, name, help, "gauge")
+}
+
+fn head_of(
+    out: &mut impl Write,
+    name: impl Display,
+    help: impl Display,
+    kind: &str,
+) -> fmt::Result {
+    write!(out, "# HELP {name} {help}.\n# TYPE {name} {kind}\n")
 }
 
 fn info(out: &mut impl Write, facts: &InstanceInfo<'_>) -> fmt::Result {
@@ -118,6 +128,60 @@ fn total(out: &mut impl Write, table: &SlotTable) -> fmt::Result {
         "Memory of the whole instance, every shared page counted once",
     )?;
     writeln!(out, "{NAME} {}", table.total_pss().load(Relaxed))
+}
+
+type Number = fn(&Generation) -> f64;
+
+/// Name, meaning and number of what is told of every generation of a worker's collector.
+const COLLECTIONS: [(&str, &str, Number); 3] = [
+    ("collections", "Collections", |one| one.collections as f64),
+    ("seconds", "CPU time of collections", |one| {
+        one.nanoseconds as f64 / 1e9
+    }),
+    (
+        "found_objects",
+        "Objects that collections found unreachable",
+        |one| one.found as f64,
+    ),
+];
+
+fn collections(out: &mut impl Write, table: &SlotTable) -> fmt::Result {
+    let workers: Vec<_> = table
+        .samples()
+        .filter_map(|(role, _)| match role {
+            Role::Worker(number) => Some((number, table.slot(role)?.collections())),
+            _ => None,
+        })
+        .filter(|(_, told)| told.thresholds.is_some())
+        .collect();
+    if workers.is_empty() {
+        return Ok(());
+    }
+    for (name, meaning, number) in COLLECTIONS {
+        let name = format_args!("uwsgi_worker_gc_{name}_total");
+        head_of(
+            out,
+            name,
+            format_args!("{meaning}, by the oldest generation looked at"),
+            "counter",
+        )?;
+        for (worker, told) in &workers {
+            for (i, one) in told.generations.iter().enumerate() {
+                let labels = format_args!("worker_id=\"{worker}\",generation=\"{i}\"");
+                writeln!(out, "{name}{{{labels}}} {}", number(one))?;
+            }
+        }
+    }
+    const THRESHOLD: &str = "uwsgi_worker_gc_threshold";
+    head(out, THRESHOLD, "The collector's thresholds in force")?;
+    for (worker, told) in &workers {
+        let thresholds = told.thresholds.iter().flat_map(|t| t.values());
+        for (i, threshold) in thresholds.enumerate() {
+            let labels = format_args!("worker_id=\"{worker}\",generation=\"{i}\"");
+            writeln!(out, "{THRESHOLD}{{{labels}}} {threshold}")?;
+        }
+    }
+    Ok(())
 }
 
 fn hooks(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> fmt::Result {

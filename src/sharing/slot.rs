@@ -5,10 +5,11 @@
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
+use super::collections;
 use crate::linux::smaps::Usage;
 
-/// Numbers a slot takes: 128 bytes, so that no two processes write into one cache line.
-pub(super) const SLOT: usize = 16;
+/// Numbers a slot takes: 256 bytes, so that no two processes write into one cache line.
+pub(super) const SLOT: usize = 32;
 
 /// What is measured of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,6 +161,7 @@ impl Slot {
         for number in &self.0[PID + 1..HOOKS] {
             number.store(0, Relaxed);
         }
+        collections::forget(self.0);
         let unfinished = self.0[HOOKS_AT_WORST].swap(0, Relaxed);
         if unfinished > 0 {
             self.0[HOOKS].store(unfinished, Relaxed);

@@ -1,0 +1,147 @@
+//! Full collections between requests: one that is due runs when the answer is sent.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use super::{
+    counters,
+    full::Seen,
+    pacing::{set_thresholds, state, State, LOOK_AT_ONCE, PACED},
+};
+use crate::{
+    config::Thresholds,
+    linux::{clock, sockets, statm, usage},
+    python::{
+        gc::Collector,
+        gc_callbacks,
+        interpreter::{Gil, Python},
+        interpreters,
+    },
+};
+
+/// How long nothing is looked at after a request, in milliseconds: it takes some microseconds.
+const LOOK: u64 = 10;
+/// How long a measured private memory is good for, in milliseconds: it takes up to 3 ms to measure.
+const MEASURE: u64 = 5_000;
+/// When to look again, in milliseconds of the coarse clock.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// A request is over, the answer is sent: a full collection runs now, if one is due.
+///
+/// To be called by a thread that may take the GIL.
+pub fn request_done(python: &Python, requests: u64) {
+    if !PACED.load(Relaxed) {
+        return;
+    }
+    let now = milliseconds();
+    if LOOK_AT_ONCE.swap(false, Relaxed) || now >= NEXT.load(Relaxed) {
+        NEXT.store(now + LOOK, Relaxed);
+        python.with_gil(|gil| look(gil, requests));
+    }
+}
+
+fn milliseconds() -> u64 {
+    u64::try_from(clock::coarse()).unwrap_or(0)
+}
+
+fn look(gil: &Gil<'_>, requests: u64) {
+    let Some(now) = look_at(gil, requests) else {
+        return;
+    };
+    // The state is not locked while this runs: every collection tells of itself.
+    interpreters::each(gil, |gil, _| {
+        if let Some(gc) = Collector::at_hand(gil) {
+            gc.collect();
+        }
+    });
+    let Some(mut state) = state() else { return };
+    let Some(state) = state.as_mut() else { return };
+    if let Some((found, cost)) = state.running.take() {
+        let at = clock::process_cpu();
+        state.full.collected(found, cost, Seen { at, ..now }, true);
+        state.measure();
+    }
+}
+
+/// What is seen now, if a full collection is to run.
+fn look_at(gil: &Gil<'_>, requests: u64) -> Option<Seen> {
+    let mut state = state()?;
+    let paced = state.as_mut()?;
+    paced.requests = requests;
+    if let Some(why) = paced.over(gil) {
+        log::info!("{why}: pycow-gc-threshold = auto ends in this worker");
+        PACED.store(false, Relaxed);
+        let paced = state.take()?;
+        drop(state);
+        paced.give_back(gil);
+        return None;
+    }
+    if paced.full.is_stale() {
+        paced.measure();
+    }
+    let mut now = Seen {
+        resident: statm::resident()?,
+        at: clock::process_cpu(),
+        requests,
+        young: 0,
+    };
+    interpreters::each(gil, |gil, _| {
+        now.young += Collector::at_hand(gil).map_or(0, |gc| gc.young().unwrap_or(0));
+    });
+    if !paced.full.is_due(&now) {
+        return None;
+    }
+    if sockets::connection_waits(&paced.sockets) && paced.full.put_off() {
+        LOOK_AT_ONCE.store(true, Relaxed);
+        return None;
+    }
+    paced.running = Some((0, Duration::ZERO));
+    Some(now)
+}
+
+impl State {
+    /// What a full collection left.
+    fn measure(&mut self) {
+        let now = milliseconds();
+        if now >= self.measured + MEASURE {
+            self.measured = now;
+            self.full
+                .measured(usage::own().map_or(0, |usage| usage.private));
+        }
+        self.full.left(statm::resident().unwrap_or(0));
+    }
+
+    /// Why this process is not to be paced any more.
+    fn over(&self, gil: &Gil<'_>) -> Option<String> {
+        let set = |theirs: &Thresholds| {
+            format!("the application set the collector's thresholds to {theirs}")
+        };
+        if let Some(theirs) = &self.theirs {
+            return Some(set(theirs));
+        }
+        if !matches!(gc_callbacks::watched(gil), Ok(Some(_))) {
+            return Some("the application emptied gc.callbacks".into());
+        }
+        let ours = self.young[0]?.set;
+        let now = Collector::at_hand(gil)?.thresholds().ok()?;
+        (now != ours).then(|| Thresholds::new(&now).map(|now| set(&now)))?
+    }
+
+    /// CPython's own thresholds, wherever ours are still in force.
+    fn give_back(&self, gil: &Gil<'_>) {
+        interpreters::each(gil, |gil, is_main| {
+            let Ok(now) = super::thresholds(gil) else {
+                return;
+            };
+            let ours = self.young.iter().flatten();
+            let ours = ours.map(|paced| paced.set);
+            if ours.into_iter().any(|set| now.values() == set) {
+                set_thresholds(gil, usize::from(!is_main), self.own);
+            } else if is_main {
+                counters::know(&now);
+            }
+        });
+    }
+}
