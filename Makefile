@@ -4,12 +4,12 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test lint demo bench costs matrix packages dist test-install release
+.PHONY: help setup tools build test lint demo bench costs matrix fork-libraries packages dist test-install release
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 setup: ## fetch what the build and the tests need, into .hosts/
 	tools/testkit/setup
@@ -61,6 +61,10 @@ matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tools/testkit/setup --all
 	$(MAKE) build
 	cargo test --test load -- --nocapture
+
+fork-libraries: build ## database clients, tracing agents and the like: used in the master, forked, used in workers
+	tools/testkit/setup --fork-libraries
+	cargo test --test fork_libraries -- --ignored
 
 # Of what processor the files are that others get: x86_64 or aarch64.
 ARCH ?= $(shell uname -m)
