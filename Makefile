@@ -41,13 +41,13 @@ demo: ## a Django application with and without pycow, side by side
 	@printf 'For your own uwsgi.ini, after the line that loads Python:\n\n    plugin = %s\n\n' $(CURDIR)/target/release/libpycow_plugin.so
 
 # What `make bench` takes: each is an option of the program that does the work.
-bench_options = APP INI URLS REQUESTS WORKERS UWSGI OUT HOST_GB ROUNDS METHODS WORKLOADS SCALE
+bench_options = APP INI URLS WARMUP LAZY_APPS REQUESTS WORKERS UWSGI OUT HOST_GB ROUNDS METHODS WORKLOADS SCALE
 option = --$(subst _,-,$(shell echo $1 | tr A-Z a-z))
 
 compare = cargo run --quiet --release --package pycow-compare -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
 
 # One's own application is looked at before anything that takes its time.
-bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
+bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, WARMUP, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
 	tools/testkit/setup --demo
 	$(if $(APP)$(INI),$(compare) --look)
 	tools/testkit/setup --bench '$(METHODS)' $(if $(APP)$(INI),own)
