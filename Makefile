@@ -4,12 +4,12 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test lint demo bench costs matrix packages dist test-install release
+.PHONY: help setup tools build test lint demo bench costs matrix fork-libraries packages dist test-install release
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 setup: ## fetch what the build and the tests need, into .hosts/
 	tools/testkit/setup
@@ -41,13 +41,13 @@ demo: ## a Django application with and without pycow, side by side
 	@printf 'For your own uwsgi.ini, after the line that loads Python:\n\n    plugin = %s\n\n' $(CURDIR)/target/release/libpycow_plugin.so
 
 # What `make bench` takes: each is an option of the program that does the work.
-bench_options = APP INI URLS REQUESTS WORKERS UWSGI OUT HOST_GB ROUNDS METHODS WORKLOADS SCALE
+bench_options = APP INI URLS WARMUP LAZY_APPS REQUESTS WORKERS UWSGI OUT HOST_GB ROUNDS METHODS WORKLOADS SCALE
 option = --$(subst _,-,$(shell echo $1 | tr A-Z a-z))
 
 compare = cargo run --quiet --release --package pycow-compare -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
 
 # One's own application is looked at before anything that takes its time.
-bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
+bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, WARMUP, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
 	tools/testkit/setup --demo
 	$(if $(APP)$(INI),$(compare) --look)
 	tools/testkit/setup --bench '$(METHODS)' $(if $(APP)$(INI),own)
@@ -61,6 +61,10 @@ matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tools/testkit/setup --all
 	$(MAKE) build
 	cargo test --test load -- --nocapture
+
+fork-libraries: build ## database clients, tracing agents and the like: used in the master, forked, used in workers
+	tools/testkit/setup --fork-libraries
+	cargo test --test fork_libraries -- --ignored
 
 # Of what processor the files are that others get: x86_64 or aarch64.
 ARCH ?= $(shell uname -m)

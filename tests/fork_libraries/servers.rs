@@ -79,14 +79,12 @@ impl Server {
     }
 
     pub fn postgres() -> Self {
-        let bin = [
-            "/usr/lib/postgresql/15/bin".into(),
-            prepared("fork-servers").join("usr/lib/postgresql/15/bin"),
-        ];
-        let bin = bin
-            .into_iter()
-            .rfind(|path: &PathBuf| path.join("postgres").exists())
-            .unwrap();
+        // The one that is installed, or the one that was unpacked.
+        let places = ["/".into(), prepared("fork-servers")];
+        let bin = places
+            .iter()
+            .find_map(|root: &PathBuf| only_folder(&root.join("usr/lib/postgresql"), ""));
+        let bin = bin.expect("a PostgreSQL").join("bin");
         let (dir, port) = (folder(), free_port());
         let data = dir.path().join("data");
         let run = |name: &str| {
@@ -177,7 +175,14 @@ impl Server {
 
 /// Debian's libraries that its servers and MySQL's client need.
 pub fn libraries() -> PathBuf {
-    prepared("fork-servers").join("usr/lib/x86_64-linux-gnu")
+    only_folder(&prepared("fork-servers").join("usr/lib"), "-linux-gnu").expect("libraries")
+}
+
+/// The one folder in there whose name ends so.
+fn only_folder(path: &Path, end: &str) -> Option<PathBuf> {
+    let folders = fs::read_dir(path).into_iter().flatten().flatten();
+    let mut folders = folders.map(|entry| entry.path());
+    folders.find(|folder| folder.is_dir() && folder.to_string_lossy().ends_with(end))
 }
 
 fn folder() -> TempDir {

@@ -25,6 +25,14 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub urls: Option<PathBuf>,
 
+    /// The paths that are served before the fork by the methods that warm, one a line
+    #[arg(long, value_name = "FILE")]
+    pub warmup: Option<PathBuf>,
+
+    /// Whether your application is loaded by each worker [default: as the ini says]
+    #[arg(long, value_name = "true|false")]
+    pub lazy_apps: Option<bool>,
+
     /// Requests of every run
     #[arg(long, value_name = "N", default_value_t = 8000, value_parser = at_least_1)]
     pub requests: usize,

@@ -39,7 +39,7 @@ pub fn compare(
         .map(|method| Entry {
             method,
             rounds: Vec::new(),
-            obstacle: method.obstacle(host),
+            obstacle: method.obstacle(host).or_else(|| cold(method, workload)),
         })
         .collect();
     for entry in &entries {
@@ -102,10 +102,19 @@ pub fn look(workload: &Workload, host: &Host, progress: &Progress) -> Result<(),
 /// The methods for that workload.
 pub fn chosen<'a>(workload: &'a Workload, args: &'a Args) -> impl Iterator<Item = Method> + 'a {
     const SHORT: [&str; 3] = ["stock", "freeze", "immortal"];
-    method::ALL.into_iter().filter(|method| {
-        let wanted = args.methods.is_empty() || args.methods.contains(method);
-        method.is_stock() || wanted && (!workload.short || SHORT.contains(&method.name))
+    let with_paths = !workload.warmup.is_empty();
+    method::ALL.into_iter().filter(move |method| {
+        let all = args.methods.is_empty() && (with_paths || !method.warm);
+        let wanted = all || args.methods.contains(method);
+        method.is_stock()
+            || wanted && (!workload.short || SHORT.contains(&method.name) || method.warm)
     })
+}
+
+/// Why a method that warms cannot, if so.
+fn cold(method: Method, workload: &Workload) -> Option<String> {
+    let cold = method.warm && workload.warmup.is_empty();
+    cold.then(|| "needs WARMUP, a file of paths".into())
 }
 
 /// Asks for some of the paths, so that nobody measures an error page unawares.

@@ -55,7 +55,16 @@ fn main() -> ExitCode {
 fn compare_all(args: &Args) -> Result<(), String> {
     load::check()?;
     let host = host(args)?;
-    let workloads = workloads(args, &host)?;
+    let mut workloads = workloads(args, &host)?;
+    if let Some(file) = &args.warmup {
+        let paths = workload::urls(file)?;
+        let warmed = workloads.into_iter();
+        workloads = warmed.map(|one| one.warmed_by(paths.clone())).collect();
+    }
+    if let Some(lazy) = args.lazy_apps {
+        let told = workloads.into_iter();
+        workloads = told.map(|one| one.with_lazy_apps(lazy)).collect();
+    }
     if args.look {
         let progress = progress::Progress::new();
         return workloads

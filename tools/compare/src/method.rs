@@ -14,6 +14,8 @@ pub struct Method {
     /// What it does, in a few words.
     pub what: &'static str,
     kind: Kind,
+    /// The application serves requests before the fork.
+    pub warm: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ enum Kind {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Method; 9] = [
+pub const ALL: [Method; 12] = [
     method("stock", "uWSGI as it comes", Kind::Stock),
     method(
         "skip-atexit-teardown",
@@ -60,10 +62,37 @@ pub const ALL: [Method; 9] = [
         "pycow-gc = freeze, pycow-ksm = true",
         Kind::Merged("freeze"),
     ),
+    warm(
+        "stock+warm",
+        "requests before the fork, in the application",
+        Kind::Inside("warm"),
+    ),
+    warm(
+        "freeze+warm",
+        "pycow-gc = freeze, pycow-warmup",
+        Kind::Pycow("freeze"),
+    ),
+    warm(
+        "immortal+warm",
+        "pycow-gc = immortal, pycow-warmup",
+        Kind::Pycow("immortal"),
+    ),
 ];
 
 const fn method(name: &'static str, what: &'static str, kind: Kind) -> Method {
-    Method { name, what, kind }
+    Method {
+        name,
+        what,
+        kind,
+        warm: false,
+    }
+}
+
+const fn warm(name: &'static str, what: &'static str, kind: Kind) -> Method {
+    Method {
+        warm: true,
+        ..method(name, what, kind)
+    }
 }
 
 /// The method of that name.
@@ -105,19 +134,31 @@ impl Method {
         }
     }
 
-    /// Adds what it needs to a uWSGI that has the wrapper.
-    pub fn apply(self, uwsgi: Uwsgi, host: &Host) -> Uwsgi {
+    /// Adds what it needs to a uWSGI that has the wrapper; `paths` are those that warm it.
+    pub fn apply(self, uwsgi: Uwsgi, host: &Host, paths: &[String]) -> Uwsgi {
+        let uwsgi = match self.warm {
+            true => uwsgi.file("warmup.txt", &paths.join("\n")),
+            false => uwsgi,
+        };
+        let file = uwsgi.dir().join("warmup.txt").display().to_string();
         match self.kind {
             Kind::Stock => uwsgi,
             Kind::Flag(flag) => uwsgi.flag(flag),
             Kind::Inside(name) => {
                 let uwsgi = uwsgi.env("PYCOW_BENCH_METHOD", name);
                 match name {
+                    "warm" => uwsgi.env("PYCOW_BENCH_WARMUP", file),
                     "cinderx" => uwsgi.set("pythonpath", paths::cinderx(host.python).display()),
                     _ => uwsgi,
                 }
             }
-            Kind::Pycow(gc) => uwsgi.with_pycow().set("pycow-gc", gc),
+            Kind::Pycow(gc) => {
+                let uwsgi = uwsgi.with_pycow().set("pycow-gc", gc);
+                match self.warm {
+                    true => uwsgi.set("pycow-warmup", format!("@{file}")),
+                    false => uwsgi,
+                }
+            }
             Kind::Merged(gc) => uwsgi.with_pycow().set("pycow-gc", gc).flag("pycow-ksm"),
         }
     }

@@ -24,6 +24,8 @@ pub struct Workload {
     pub title: String,
     /// The paths that are requested, in turn.
     pub urls: Vec<String>,
+    /// The paths that warm it, for the methods that do.
+    pub warmup: Vec<String>,
     /// Workers.
     pub workers: usize,
     /// Keys of the user's ini that are not used.
@@ -112,6 +114,7 @@ pub fn bundled(name: &str, workers: usize) -> Option<Workload> {
         urls: (0..50_000)
             .map(|customer| bundled.path.replace("{}", &customer.to_string()))
             .collect(),
+        warmup: Vec::new(),
         workers,
         left_out: Vec::new(),
         short: bundled.short,
@@ -148,6 +151,7 @@ pub fn wsgi(file: &Path, urls: Vec<String>, workers: usize) -> Result<Workload, 
         name: "application".into(),
         title: file.display().to_string(),
         urls,
+        warmup: Vec::new(),
         workers,
         left_out: Vec::new(),
         short: false,
@@ -184,6 +188,7 @@ pub fn ini(
         name: "application".into(),
         title: file.display().to_string(),
         urls,
+        warmup: Vec::new(),
         workers: workers.or(ini.workers).unwrap_or(1),
         left_out: ini.left_out,
         short: false,
@@ -226,6 +231,20 @@ impl Workload {
         self
     }
 
+    /// With paths that warm it.
+    pub fn warmed_by(mut self, paths: Vec<String>) -> Self {
+        self.warmup = paths;
+        self
+    }
+
+    /// Each worker loads it, or the master does.
+    pub fn with_lazy_apps(mut self, lazy: bool) -> Self {
+        self.lines
+            .retain(|(key, _)| key != "lazy-apps" && key != "lazy");
+        self.lines.push(("lazy-apps".into(), lazy.to_string()));
+        self
+    }
+
     /// A uWSGI that will run it by that method.
     pub fn uwsgi(&self, host: &Host, method: Method, workers: usize) -> Uwsgi {
         let uwsgi = notes::prepare(Uwsgi::on(host).file("pycow_bench.py", WRAPPER));
@@ -257,7 +276,7 @@ impl Workload {
             .fold(uwsgi, |uwsgi, (key, value)| uwsgi.set(key, value));
         let environment = self.environment.iter();
         let uwsgi = environment.fold(uwsgi, |uwsgi, (key, value)| uwsgi.env(key, value.as_str()));
-        method.apply(uwsgi, host)
+        method.apply(uwsgi, host, &self.warmup)
     }
 }
 

@@ -2,7 +2,8 @@
 into an application, and takes notes that only Python can take. The application itself is not touched.
 
 The environment tells what to do. PYCOW_BENCH_MODULE: `module[:callable]`, or PYCOW_BENCH_FILE: a file.
-PYCOW_BENCH_CALLABLE: its callable, where the name does not say. PYCOW_BENCH_METHOD: bootstrap, recipe, cinderx, or nothing.
+PYCOW_BENCH_CALLABLE: its callable, where the name does not say. PYCOW_BENCH_METHOD: bootstrap, recipe, cinderx, warm, or nothing.
+PYCOW_BENCH_WARMUP: a file of paths that are served twice each, before the fork.
 PYCOW_BENCH_NOTES: a folder with two files: `collections`, for every process its number and nanoseconds of
 garbage collections, and `hooks`, one line for every exit hook that ran.
 """
@@ -94,3 +95,16 @@ elif METHOD == "cinderx":
     import cinderx
 
     cinderx.immortalize_heap()
+elif METHOD == "warm":
+    from wsgiref.util import setup_testing_defaults
+
+    with open(os.environ["PYCOW_BENCH_WARMUP"]) as file:
+        paths = [line.strip() for line in file if line.strip()]
+    for path in paths * 2:
+        environ = {"HTTP_HOST": "localhost"}
+        environ["PATH_INFO"], _, environ["QUERY_STRING"] = path.partition("?")
+        setup_testing_defaults(environ)
+        body = application(environ, lambda status, headers, exc_info=None: None)
+        for _ in body:
+            pass
+        getattr(body, "close", lambda: None)()
