@@ -146,7 +146,7 @@ fn no_hooks(plugin: &Plugin, process: &Process) -> Option<&'static str> {
     };
     if process.stage.ready.load(Relaxed) && !process.stage.serving.load(Relaxed) {
         Some("it is hijacked")
-    } else if plugin.host.is_worker_busy(number) {
+    } else if plugin.host.is_worker_busy(number) && !safe_points::have_threads_ended() {
         Some("it is busy")
     } else if plugin.host.is_async() {
         Some("it is in async mode")

@@ -163,6 +163,12 @@ fn past_grace() {
     signals::as_before(TOLD.load(Relaxed));
 }
 
+/// The worker was told, and uWSGI has waited for its threads. Up to 2.0.29 it cancels them, and one
+/// that has just answered stays marked as busy for ever.
+pub fn have_threads_ended() -> bool {
+    THREADS_TOLD.load(Relaxed) && !is_past_grace()
+}
+
 /// The process leaves where it is, not where it waits.
 pub fn is_past_grace() -> bool {
     GRACE_IS_OVER.load(Relaxed)

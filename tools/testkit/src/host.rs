@@ -71,6 +71,12 @@ pub fn host_of(flavour: Flavour) -> Option<Host> {
         .max_by_key(|host| (host.python == python, host.python))
 }
 
+/// One host of each flavour that this machine has.
+pub fn one_of_each() -> Vec<Host> {
+    let flavours = [Flavour::Pyuwsgi, Flavour::Pypi, Flavour::Debian];
+    flavours.into_iter().filter_map(host_of).collect()
+}
+
 /// The built plugin: `$PYCOW_PLUGIN`, or what `make build` leaves in `target/`.
 ///
 /// # Panics

@@ -16,7 +16,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -25,6 +25,8 @@ const LOG_LIMIT: Duration = Duration::from_secs(20);
 const END_LIMIT: Duration = Duration::from_secs(60);
 /// For those whose master has ended already.
 const STRAGGLER_LIMIT: Duration = Duration::from_secs(5);
+/// For a uWSGI whose application never sleeps.
+const SETTLE_LIMIT: Duration = Duration::from_secs(3);
 
 /// A running uWSGI. Dropped, it is killed with all its children; dropped by a
 /// panic, it prints its ini and its log first.
@@ -85,6 +87,11 @@ impl Instance {
     pub fn await_accepting(&self, times: usize) {
         let what = format!("{times} accepting workers");
         self.wait(START_LIMIT, &what, |log| accepting(log, times));
+    }
+
+    /// Whether workers begin to accept requests so many times since the start, within `limit`.
+    pub fn accepts_within(&self, times: usize, limit: Duration) -> bool {
+        self.log.wait(limit, |log| accepting(log, times)).is_ok()
     }
 
     /// Waits until so many workers accept requests and the log names them all.
@@ -201,6 +208,32 @@ impl Instance {
         process::signal(pid, signal);
     }
 
+    /// Waits until the master has handlers of its own and everybody sleeps, or for 3 seconds: some
+    /// applications never do. A uWSGI without pycow loses a SIGTERM that comes before.
+    pub fn settle(&self) {
+        let deadline = Instant::now() + SETTLE_LIMIT;
+        let is_settled = || {
+            let mut all = proc::children(self.pid());
+            all.push(self.pid());
+            let sleeping = all.into_iter().all(proc::sleeps);
+            sleeping && proc::catches(self.pid(), SIGTERM)
+        };
+        while proc::alive(self.pid()) && !is_settled() && Instant::now() < deadline {
+            // The kernel tells nobody that a process went to sleep.
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Whether uWSGI and all its children have ended within `limit`.
+    pub fn ends_within(&self, limit: Duration) -> bool {
+        let begin = Instant::now();
+        process::ended_within(self.pid(), limit)
+            && matches!(
+                self.log.wait(limit.saturating_sub(begin.elapsed()), |_| None::<()>),
+                Err(InVain::Ended)
+            )
+    }
+
     /// Waits until that process has ended.
     ///
     /// # Panics
@@ -228,6 +261,7 @@ impl Instance {
     /// # Panics
     /// If that takes more than 60 seconds.
     pub fn stop(self) -> Finished {
+        self.settle();
         self.signal(SIGTERM);
         self.wait_for_end(END_LIMIT)
     }

@@ -30,12 +30,28 @@ mod skip;
 mod uwsgi;
 mod watchdog;
 
-pub use host::{checkout, default_host, host_of, hosts, plugin_path, prepared, Flavour, Host};
+pub use host::{
+    checkout, default_host, host_of, hosts, one_of_each, plugin_path, prepared, Flavour, Host,
+};
 pub use http::Response;
 pub use instance::{Finished, Instance};
 pub use process::is_root;
 pub use skip::skip;
 pub use uwsgi::Uwsgi;
+
+/// Whether the measures are to be taken at full length (`make soak` sets `PYCOW_LONG`).
+pub fn is_long() -> bool {
+    std::env::var_os("PYCOW_LONG").is_some()
+}
+
+/// How often to try: seconds of it in `make test`, as often as it takes in `make soak`.
+pub fn times(short: usize, long: usize) -> usize {
+    if is_long() {
+        long
+    } else {
+        short
+    }
+}
 
 /// The smallest application: it answers `hello`.
 pub const HELLO: &str =

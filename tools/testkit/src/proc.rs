@@ -99,12 +99,17 @@ pub fn wait_status(pid: i32) -> i32 {
 /// If it does not within 20 seconds.
 pub fn await_idle(worker: i32) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    let stat = || fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
-    while !stat().contains(") S ") {
+    while !sleeps(worker) {
         assert!(Instant::now() < deadline, "worker {worker} never sleeps");
         // The kernel tells nobody that a process went to sleep.
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Whether the process waits for something, or is gone.
+pub fn sleeps(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| fields(&stat)[STATE] == "S")
 }
 
 /// Whether the process is there and no zombie.
@@ -120,7 +125,7 @@ pub fn gone_within(pid: i32, limit: Duration) -> bool {
 
 /// Whether the process has a handler of its own for that signal.
 pub fn catches(pid: i32, signal: i32) -> bool {
-    let status = read(pid, "status");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)

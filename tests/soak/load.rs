@@ -1,0 +1,105 @@
+//! Signals under load: nothing that a worker has accepted is cut off, and every hook runs.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    thread,
+};
+
+use pycow_testkit::signal::{SIGHUP, SIGTERM};
+use pycow_testkit::{http, is_long, one_of_each, times, Host};
+
+use super::{has_left, hooks_of, Who};
+
+const APP: &str = r#"
+import atexit, os, time
+
+def application(env, start):
+    time.sleep(0.05)
+    start("200 OK", [])
+    return [b"whole"]
+
+@atexit.register
+def hook():
+    os.write(2, b"hook of %d\n" % os.getpid())
+"#;
+
+const WORKERS: usize = 4;
+
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    signals: usize,
+    /// Workers that did not leave.
+    hung: usize,
+    hooks: usize,
+    answered: bool,
+    /// Sockets stay open in the master while a worker leaves: who is not answered had been accepted.
+    cut_off: usize,
+}
+
+fn measure(host: &Host, who: Who, signal: i32, threads: bool, rounds: usize) -> Outcome {
+    let uwsgi = who.on(host).app(APP).set("processes", WORKERS);
+    let uwsgi = if threads { uwsgi.set("threads", 2) } else { uwsgi };
+    let uwsgi = uwsgi.flag("disable-logging").start();
+    let port = uwsgi.port();
+    let (over, answered, cut_off) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (mut told, mut hung) = (Vec::new(), 0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !over.load(Relaxed) {
+                    let whole = http::get(port, "/").is_ok_and(|answer| answer.body == "whole");
+                    let count = if whole { &answered } else { &cut_off };
+                    count.fetch_add(1, Relaxed);
+                }
+            });
+        }
+        // All at once: the master looks for those that are gone once a second.
+        for round in 1..=rounds {
+            uwsgi.await_accepting(WORKERS * round);
+            uwsgi.await_log_times("pawned uWSGI worker ", WORKERS * round);
+            let workers = uwsgi.workers();
+            for worker in &workers {
+                uwsgi.kill(*worker, signal);
+            }
+            hung += workers.iter().filter(|worker| !has_left(&uwsgi, **worker)).count();
+            told.extend(workers);
+        }
+        over.store(true, Relaxed);
+    });
+    Outcome {
+        signals: told.len(),
+        hung,
+        hooks: hooks_of(&uwsgi.log(), &told),
+        answered: answered.into_inner() > 0,
+        cut_off: cut_off.into_inner(),
+    }
+}
+
+#[test]
+fn no_request_is_cut_off_and_every_hook_runs() {
+    let rounds = times(2, 250);
+    let hosts = one_of_each();
+    // At full length one host is enough.
+    let count = if is_long() { 1 } else { hosts.len() };
+    for host in &hosts[hosts.len() - count..] {
+        for threads in [false, true] {
+            for (name, signal) in [("SIGTERM", SIGTERM), ("SIGHUP", SIGHUP)] {
+                let what = format!("{}, {name}, threads {threads}", host.name);
+                if is_long() {
+                    let stock = measure(host, Who::Stock, signal, threads, 25);
+                    println!("{what}: stock: {stock:?}");
+                }
+                let pycow = measure(host, Who::Pycow, signal, threads, rounds);
+                println!("{what}: pycow: {pycow:?}");
+                let perfect = Outcome {
+                    signals: rounds * WORKERS,
+                    hung: 0,
+                    hooks: rounds * WORKERS,
+                    answered: true,
+                    cut_off: 0,
+                };
+                assert_eq!(pycow, perfect, "{what}");
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! A uWSGI that is stopped before it has come up.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use pycow_testkit::signal::SIGTERM;
+use pycow_testkit::{is_long, one_of_each, times, Host, Instance, HELLO};
+
+use super::{Random, Who, NORMAL};
+
+/// Starts it, waits, stops it; how long the stop took, if it came to an end.
+fn stop(host: &Host, who: Who, until: impl FnOnce(&Instance)) -> Option<Duration> {
+    let uwsgi = who.on(host).app(HELLO).set("processes", 4).set("mule", "true");
+    let uwsgi = uwsgi.launch();
+    until(&uwsgi);
+    let begin = Instant::now();
+    uwsgi.signal(SIGTERM);
+    uwsgi.ends_within(NORMAL).then(|| begin.elapsed())
+}
+
+#[derive(Debug, Default)]
+struct Outcome {
+    stops: usize,
+    /// Processes were left after `NORMAL`.
+    hung: usize,
+    longest: Duration,
+}
+
+fn measure(host: &Host, who: Who, rounds: usize) -> Outcome {
+    let mut random = Random(7);
+    let mut outcome = Outcome::default();
+    for round in 0..rounds {
+        let milliseconds = |limit: u64, random: &mut Random| Duration::from_micros(random.below(limit * 1000));
+        let took = if round % 3 == 0 {
+            // Any moment of the first second.
+            let wait = milliseconds(1000, &mut random);
+            stop(host, who, |_| thread::sleep(wait))
+        } else {
+            // While workers are forked, and right after.
+            let wait = milliseconds(40, &mut random);
+            let line = format!("spawned uWSGI worker {}", 1 + random.below(4));
+            stop(host, who, |uwsgi| {
+                uwsgi.await_log(&line);
+                thread::sleep(wait);
+            })
+        };
+        outcome.stops += 1;
+        match took {
+            Some(took) => outcome.longest = outcome.longest.max(took),
+            None => outcome.hung += 1,
+        }
+    }
+    outcome
+}
+
+#[test]
+fn a_stop_in_the_first_second_takes_its_normal_time() {
+    for host in one_of_each() {
+        if is_long() {
+            println!("{}: stock: {:?}", host.name, measure(&host, Who::Stock, 20));
+        }
+        let pycow = measure(&host, Who::Pycow, times(5, 70));
+        println!("{}: pycow: {pycow:?}", host.name);
+        assert_eq!(pycow.hung, 0, "{}", host.name);
+    }
+}
