@@ -1,8 +1,8 @@
 //! pycow keeps the memory of preforked Python workers shared.
 //!
-//! This is the door: the table that uWSGI loads, and one line into [`lifecycle`] for every moment
+//! This is the door: the table that uWSGI loads, and one line into `lifecycle` for every moment
 //! that uWSGI gives, in the order in which uWSGI gives them. Whatever C calls goes through
-//! [`guard`](guard::guard).
+//! `guard`.
 
 #![allow(
     non_upper_case_globals,

@@ -82,9 +82,13 @@ fn number(answer: &str, name: &str) -> u64 {
 
 /// The answer to the last of so many requests.
 fn after(uwsgi: &Instance, path: &str, times: usize) -> String {
-    let last = (0..times).map(|_| uwsgi.get(path)).last().unwrap();
-    assert_eq!(last.status, 200);
-    last.body
+    let mut body = String::new();
+    for _ in 0..times {
+        let answer = uwsgi.get(path);
+        assert_eq!(answer.status, 200);
+        body = answer.body;
+    }
+    body
 }
 
 /// Serves requests until that was logged: it is looked for when one is over, now and then.

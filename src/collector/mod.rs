@@ -2,7 +2,7 @@
 //! fork, collections in workers by the thresholds in force.
 //!
 //! One rule says what workers run with, [`in_workers`], and it asks the interpreter. The log, the
-//! JSON and the workers all have it from there, or from [`counters`], where it leaves what it found
+//! JSON and the workers all have it from there, or from [`counters()`], where it leaves what it found
 //! for those that hold no GIL.
 
 use std::{

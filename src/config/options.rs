@@ -1,4 +1,4 @@
-//! The options: names, help, values and what is allowed; from text into a [`Config`].
+//! The options: names, help, values and what is allowed; from text into a [`Config`](super::Config).
 
 use super::{
     option::{Opt, OptionError},

@@ -88,7 +88,6 @@ api! {
         PyType_IsSubtype: fn(*mut PyTypeObject, *mut PyTypeObject) -> c_int;
         PyList_New: fn(isize) -> *mut PyObject;
         PyDict_SetItemString: fn(*mut PyObject, *const c_char, *mut PyObject) -> c_int;
-        PyObject_IsTrue: fn(*mut PyObject) -> c_int;
         PyObject_Str: fn(*mut PyObject) -> *mut PyObject;
         PyTuple_New: fn(isize) -> *mut PyObject;
         PyTuple_SetItem: fn(*mut PyObject, isize, *mut PyObject) -> c_int;

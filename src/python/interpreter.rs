@@ -113,7 +113,7 @@ impl<'a> Gil<'a> {
         })
     }
 
-    /// `sys.name`, if there is such a thing and it is not None's like (see [`PyRef::is_true`]).
+    /// `sys.name`, if there is such a thing.
     pub fn sys(&self, name: &CStr) -> Option<PyRef<'a>> {
         // SAFETY: the GIL is held; a borrowed reference or NULL without an exception.
         self.borrowed(unsafe { (self.api.PySys_GetObject)(name.as_ptr()) })

@@ -189,16 +189,6 @@ impl<'a> PyRef<'a> {
         }
     }
 
-    /// `bool(self)`; false if it raises.
-    pub fn is_true(&self) -> bool {
-        // SAFETY: the GIL is held.
-        let answer = unsafe { (self.api.PyObject_IsTrue)(self.as_ptr()) };
-        if answer < 0 {
-            self.gil().raised();
-        }
-        answer > 0
-    }
-
     /// The value of an int.
     pub fn as_i64(&self) -> Result<i64, PyErr> {
         // SAFETY: the GIL is held.

@@ -1,6 +1,6 @@
 //! What a process tells of its collector, and where that stands in its slot.
 
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::slot::Slot;
 use crate::config::Thresholds;
@@ -72,13 +72,6 @@ impl Slot {
 
     fn put(self, index: usize, number: i64) {
         self.0[index].store(number, Relaxed);
-    }
-}
-
-/// What the last owner of a slot told is gone with it.
-pub(super) fn forget(numbers: &[AtomicI64]) {
-    for number in &numbers[START..NUMBERS + 3 * GENERATIONS] {
-        number.store(0, Relaxed);
     }
 }
 

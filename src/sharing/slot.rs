@@ -5,7 +5,6 @@
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
-use super::collections;
 use crate::linux::smaps::Usage;
 
 /// Numbers a slot takes: 256 bytes, so that no two processes write into one cache line.
@@ -161,7 +160,9 @@ impl Slot {
         for number in &self.0[PID + 1..HOOKS] {
             number.store(0, Relaxed);
         }
-        collections::forget(self.0);
+        for number in &self.0[HOOKS_AT_WORST + 1..] {
+            number.store(0, Relaxed);
+        }
         let unfinished = self.0[HOOKS_AT_WORST].swap(0, Relaxed);
         if unfinished > 0 {
             self.0[HOOKS].store(unfinished, Relaxed);

@@ -38,10 +38,18 @@ struct Outcome {
 
 fn measure(host: &Host, who: Who, signal: i32, threads: bool, rounds: usize) -> Outcome {
     let uwsgi = who.on(host).app(APP).set("processes", WORKERS);
-    let uwsgi = if threads { uwsgi.set("threads", 2) } else { uwsgi };
+    let uwsgi = if threads {
+        uwsgi.set("threads", 2)
+    } else {
+        uwsgi
+    };
     let uwsgi = uwsgi.flag("disable-logging").start();
     let port = uwsgi.port();
-    let (over, answered, cut_off) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (over, answered, cut_off) = (
+        AtomicBool::new(false),
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+    );
     let (mut told, mut hung) = (Vec::new(), 0);
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -61,7 +69,10 @@ fn measure(host: &Host, who: Who, signal: i32, threads: bool, rounds: usize) -> 
             for worker in &workers {
                 uwsgi.kill(*worker, signal);
             }
-            hung += workers.iter().filter(|worker| !has_left(&uwsgi, **worker)).count();
+            hung += workers
+                .iter()
+                .filter(|worker| !has_left(&uwsgi, **worker))
+                .count();
             told.extend(workers);
         }
         over.store(true, Relaxed);
