@@ -16,12 +16,14 @@ pub(super) const OBJECT: u64 = 200;
 const YOUNG: u64 = 2 << 20;
 
 /// Collections find little below this share of what they look at, and next to nothing below that one.
-const LITTLE: f64 = 0.1;
+const LITTLE: f64 = 0.03;
 const NOTHING: f64 = 0.02;
 /// Above this share of the CPU they are to become rarer.
 const DEAR: f64 = 0.003;
 /// A larger threshold is kept if collections then take at most this part of what they took.
 const WORTH: f64 = 0.7;
+/// The first requests load and compile, and say nothing of those that follow: so many collections pass.
+const WARM: u32 = 64;
 /// So many collections say what a threshold costs: CPython's own, and a larger one on trial.
 const SEEN: u32 = 16;
 const TRIAL: u32 = 6;
@@ -76,7 +78,7 @@ impl Young {
     pub(super) fn new(own: i32, at: Duration) -> Self {
         Self {
             own,
-            phase: Phase::Own { hold: SEEN },
+            phase: Phase::Own { hold: WARM },
             found: 0.0,
             spent: Spent::default(),
             last: at,
@@ -186,7 +188,7 @@ mod tests {
         let young = after(100, 0.0, |_| 0.05);
         assert_eq!((young.first(), young.second(10)), (OWN, -1));
         let mut trials = 0;
-        let mut young = after(23, 0.0, |_| 0.05);
+        let mut young = after(WARM + TRIAL, 0.0, |_| 0.05);
         for _ in 0..2_000 {
             go_on(&mut young, 1, 0.0, |_| 0.05);
             trials += u32::from(young.first() == LARGE);
