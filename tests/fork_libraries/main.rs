@@ -284,9 +284,9 @@ fn postgres() {
             },
             Library {
                 name: "psycopg2_pool",
-                at_load: &[],
+                at_load: &["a connection to 127.0.0.1:"],
                 in_warmup: &[],
-                survives: true,
+                survives: false,
             },
             Library {
                 name: "psycopg",

@@ -1,6 +1,10 @@
 import psycopg2.pool
-pool = psycopg2.pool.ThreadedConnectionPool(
-    0, 4, host="127.0.0.1", port=POSTGRES, user="postgres", dbname="postgres")
+pool = None
+
+def connect():
+    global pool
+    pool = psycopg2.pool.ThreadedConnectionPool(
+        1, 4, host="127.0.0.1", port=POSTGRES, user="postgres", dbname="postgres")
 
 def use():
     connection = pool.getconn()
