@@ -62,6 +62,15 @@ pub fn take_over(handler: SignalHandler, interrupted: Interrupted) {
     }
 }
 
+/// The same in a child that has its parent's handlers, for those signals that have any.
+pub fn stand_in(handler: SignalHandler) {
+    for signal in ENDING {
+        if is_handled(signal) {
+            replace(signal, &action(handler, libc::SA_RESTART));
+        }
+    }
+}
+
 /// Something other than the kernel's default happens at `signal`, and it is not ignored.
 pub fn is_handled(signal: c_int) -> bool {
     let address = current(signal).sa_sigaction;
