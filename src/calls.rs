@@ -5,7 +5,7 @@
     reason = "the door: each function is called by C in the place of another"
 )]
 
-use std::ffi::{c_int, c_void, CStr};
+use std::ffi::{c_char, c_int, c_void, CStr};
 
 use crate::{
     guard::{self, guard},
@@ -34,6 +34,8 @@ pub fn redirect(host: &Host) -> Redirected {
         let redirected = unsafe { relocations::redirect(host, name, function) };
         redirected.is_ok()
     };
+    // Where that fails, a reload in the moment of a fork goes on with the signals that wait.
+    to(c"execvp", execvp as *const c_void);
     Redirected {
         exit: to(c"exit", exit as *const c_void),
         fork: to(c"fork", fork as *const c_void),
@@ -43,13 +45,26 @@ pub fn redirect(host: &Host) -> Redirected {
 }
 
 unsafe extern "C" fn fork() -> libc::pid_t {
-    let is_told = guard(false, lifecycle::fork_begins);
+    let begun = guard(None, lifecycle::fork_begins);
     // SAFETY: fork(2), in the place of uWSGI's own call of it.
     let pid = unsafe { libc::fork() };
-    if is_told && pid != 0 {
-        guard((), lifecycle::forked);
+    if let Some(begun) = begun {
+        guard((), || match pid {
+            0 => lifecycle::in_any_child(&begun, &HANDLERS),
+            _ => lifecycle::forked(&begun),
+        });
     }
     pid
+}
+
+// Another program is next: nothing may wait there.
+
+unsafe extern "C" fn execvp(file: *const c_char, arguments: *const *const c_char) -> c_int {
+    if lifecycle::holds_signals() {
+        guard((), lifecycle::execs);
+    }
+    // SAFETY: what uWSGI gave to execvp(3).
+    unsafe { libc::execvp(file, arguments) }
 }
 
 // A process is told to leave, and comes to where it can.
@@ -70,6 +85,9 @@ unsafe extern "C" fn epoll_wait(
 ) -> c_int {
     // SAFETY: what uWSGI gave to epoll_wait(2).
     let wait = || unsafe { libc::epoll_wait(queue, events, count, timeout) };
+    if lifecycle::holds_signals() {
+        guard((), lifecycle::master_waits);
+    }
     if !lifecycle::is_watched() {
         return wait();
     }

@@ -55,6 +55,15 @@ pub struct Handlers {
 
 // A process begins.
 
+/// A master forked: its handlers are not for its children, and what comes to a mule before it has its
+/// own is remembered.
+pub fn in_child_of_master(plugin: &Plugin, handlers: &Handlers) {
+    if plugin.redirected.waits {
+        MEANS.store(LATER, Relaxed);
+        signals::stand_in(handlers.ending);
+    }
+}
+
 /// The first moment of a worker: its master's handlers are no longer its own, uWSGI's are not set yet.
 pub fn at_birth_of_worker(plugin: &Plugin, handlers: &Handlers) {
     if plugin.redirected.waits {
@@ -105,6 +114,10 @@ pub fn in_mule(plugin: &'static Plugin, gil: &Gil<'_>, handlers: &Handlers) {
         },
         Relaxed,
     );
+    let before = TOLD.swap(0, Relaxed);
+    if before != 0 {
+        signals::raise(before);
+    }
 }
 
 // A signal comes. All of this is async-signal-safe.
@@ -112,6 +125,9 @@ pub fn in_mule(plugin: &'static Plugin, gil: &Gil<'_>, handlers: &Handlers) {
 /// An ending signal came.
 pub fn told(signal: c_int, handlers: &Handlers) {
     let means = MEANS.load(Relaxed);
+    if means == LATER && Process::is_before_any() {
+        return TOLD.store(signal, Relaxed);
+    }
     let known = Plugin::get().zip(Process::get());
     let Some((plugin, process)) = known.filter(|_| means != HOST) else {
         return signals::as_before(signal);

@@ -62,6 +62,15 @@ pub fn take_over(handler: SignalHandler, interrupted: Interrupted) {
     }
 }
 
+/// The same in a child that has its parent's handlers, for those signals that have any.
+pub fn stand_in(handler: SignalHandler) {
+    for signal in ENDING {
+        if is_handled(signal) {
+            replace(signal, &action(handler, libc::SA_RESTART));
+        }
+    }
+}
+
 /// Something other than the kernel's default happens at `signal`, and it is not ignored.
 pub fn is_handled(signal: c_int) -> bool {
     let address = current(signal).sa_sigaction;
@@ -216,13 +225,25 @@ fn change(how: c_int, signals: &[c_int]) -> Mask {
 #[derive(Debug)]
 pub struct TerminationIgnored(());
 
+type AtFork = Option<unsafe extern "C" fn()>;
+
+extern "C" {
+    /// What pthread_atfork(3) calls in every glibc; that itself is a part of each program before 2.34.
+    fn __register_atfork(
+        prepare: AtFork,
+        parent: AtFork,
+        child: AtFork,
+        object: *mut std::ffi::c_void,
+    ) -> c_int;
+}
+
 /// What happened at the ending signals before [`TerminationIgnored`].
 static BEFORE: [AtomicUsize; ENDING.len()] = [const { AtomicUsize::new(0) }; ENDING.len()];
 static IGNORED: AtomicBool = AtomicBool::new(false);
 static WATCHING_FORKS: AtomicBool = AtomicBool::new(false);
 
 impl TerminationIgnored {
-    /// From now on. Not async-signal-safe: pthread_atfork(3) allocates.
+    /// From now on. Not async-signal-safe: registering for forks allocates.
     pub fn from_now_on() -> Self {
         // SAFETY: `do_nothing` is async-signal-safe.
         let nothing = action(unsafe { SignalHandler::new(do_nothing) }, libc::SA_RESTART);
@@ -232,7 +253,7 @@ impl TerminationIgnored {
         IGNORED.store(true, Relaxed);
         if !WATCHING_FORKS.swap(true, Relaxed) {
             // SAFETY: the function lives as long as this plugin, which uWSGI never unloads.
-            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+            unsafe { __register_atfork(None, None, Some(in_child), ptr::null_mut()) };
         }
         release();
         Self(())
