@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(test)]
+mod documented;
 mod option;
 pub mod options;
 pub mod unknown;
