@@ -30,7 +30,7 @@ type Drawn = Result<(), Box<dyn Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// One colour for each method, in their order.
-const COLORS: [RGBColor; 9] = [
+const COLORS: [RGBColor; method::ALL.len()] = [
     RGBColor(200, 60, 60),
     RGBColor(225, 140, 50),
     RGBColor(160, 120, 80),
@@ -40,6 +40,9 @@ const COLORS: [RGBColor; 9] = [
     RGBColor(60, 110, 200),
     RGBColor(40, 150, 80),
     RGBColor(50, 165, 180),
+    RGBColor(235, 140, 140),
+    RGBColor(130, 170, 235),
+    RGBColor(130, 205, 150),
 ];
 
 /// The figures that are drawn as bars.
