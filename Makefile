@@ -4,7 +4,7 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test lint demo bench costs matrix fork-libraries packages dist test-install release
+.PHONY: help setup tools build test lint demo bench costs fuzz matrix fork-libraries packages dist test-install release
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
@@ -56,6 +56,17 @@ bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, W
 
 costs: setup build ## what pycow itself costs: the immortal walk, a request, a sample
 	cargo bench --bench immortal --bench overhead --bench sampling
+
+# A compiler of the stable channel counts edges when asked in LLVM's own words; with a target named,
+# cargo leaves build scripts alone.
+fuzz_flags = --cfg coverage_counted -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks
+SECONDS ?= 60
+TARGET ?= all
+
+fuzz: ## bad input for every parser: SECONDS=60 each, TARGET=one of them, SEED=the same again
+	RUSTFLAGS='$(fuzz_flags)' cargo run --quiet --release --package pycow-fuzz --target-dir target/fuzz \
+		--target $(shell rustc -vV | sed -n 's/^host: //p') -- $(SECONDS) $(TARGET) $(SEED)
 
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tools/testkit/setup --all

@@ -7,7 +7,8 @@ use super::Config;
 /// A value that an option does not take.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "invalid value \"{value}\" for option {}, allowed: {allowed}",
+    "invalid value \"{}\" for option {}, allowed: {allowed}",
+    shown(value),
     option.to_string_lossy()
 )]
 pub struct OptionError {
@@ -33,11 +34,49 @@ pub struct Opt {
 impl Opt {
     /// Puts a value into the configuration; a later one replaces an earlier one, unless it is one
     /// that may be repeated.
+    ///
+    /// What was no UTF-8 comes with U+FFFD in its place, which no value has: it is refused, as its
+    /// meaning is lost.
     pub fn apply(&self, config: &mut Config, value: &str) -> Result<(), OptionError> {
-        (self.apply)(config, value.trim()).ok_or_else(|| OptionError {
+        let value_is_text = !value.contains(char::REPLACEMENT_CHARACTER);
+        let applied = value_is_text.then(|| (self.apply)(config, value.trim()));
+        applied.flatten().ok_or_else(|| OptionError {
             option: self.name,
             value: value.into(),
             allowed: self.allowed,
         })
+    }
+}
+
+/// A value as a line of the log shows it: its start, and no character that would end the line or
+/// steer a terminal.
+fn shown(value: &str) -> String {
+    const LONGEST: usize = 200;
+    let start: String = value
+        .chars()
+        .take(LONGEST)
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = (!c.is_control()).then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect();
+    if value.chars().nth(LONGEST).is_some() {
+        start + ".."
+    } else {
+        start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn a_value_stays_within_its_line() {
+        assert_eq!(shown("plain \u{e9}"), "plain \u{e9}");
+        assert_eq!(shown("a\nb\x1b[31m\u{85}"), r"a\nb\u{1b}[31m\u{85}");
+        assert_eq!(shown(&"x".repeat(200)), "x".repeat(200));
+        assert_eq!(shown(&"x".repeat(201)), "x".repeat(200) + "..");
     }
 }

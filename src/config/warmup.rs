@@ -1,6 +1,9 @@
 //! The values of `pycow-warmup`.
 
-use std::fs;
+use std::{fs::File, io::Read};
+
+/// A file with more bytes is none that somebody wrote: `/dev/zero` has no end.
+const LONGEST: u64 = 1 << 20;
 
 /// What is allowed, for the line that refuses a value.
 pub const ALLOWED: &str = "a path that begins with /, a URL (http://host/..), module:function, \
@@ -12,8 +15,14 @@ pub fn targets(value: &str) -> Option<Vec<String>> {
     match value.strip_prefix('@') {
         None => lines(value).filter(|targets| !targets.is_empty()),
         // uWSGI reads its configuration before it changes folder or user.
-        Some(file) => lines(&fs::read_to_string(file).ok()?),
+        Some(file) => lines(&read(file)?),
     }
+}
+
+fn read(file: &str) -> Option<String> {
+    let (file, mut text) = (File::open(file).ok()?, String::new());
+    file.take(LONGEST + 1).read_to_string(&mut text).ok()?;
+    (text.len() as u64 <= LONGEST).then_some(text)
 }
 
 fn lines(text: &str) -> Option<Vec<String>> {
@@ -90,13 +99,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("paths.txt");
         let read = |text: &str| {
-            fs::write(&file, text).unwrap();
+            std::fs::write(&file, text).unwrap();
             targets(&format!("@{}", file.display()))
         };
         let lines = read("# pages\n/\n\n  /de/  \nwarm:all\n").unwrap();
         assert_eq!(lines, ["/", "/de/", "warm:all"]);
         assert_eq!(read(""), Some(Vec::new()));
         assert_eq!(read("/\nnot a path\n"), None);
-        assert_eq!(targets("@/no/such/file"), None);
+        assert_eq!(
+            read(&"/\n".repeat(1 << 19)).map(|all| all.len()),
+            Some(1 << 19)
+        );
+        assert_eq!(read(&"/\n".repeat((1 << 19) + 1)), None);
+        for file in ["@/no/such/file", "@/", "@/dev/zero", "@"] {
+            assert_eq!(targets(file), None, "{file}");
+        }
     }
 }

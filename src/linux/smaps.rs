@@ -26,7 +26,7 @@ impl Usage {
             b"KSM" => &mut self.ksm,
             _ => return,
         };
-        *sum += kilobytes(&line[colon + 1..]) * 1024;
+        *sum = sum.saturating_add(kilobytes(&line[colon + 1..]).saturating_mul(1024));
     }
 }
 
@@ -35,7 +35,10 @@ fn kilobytes(text: &[u8]) -> u64 {
     text.iter()
         .skip_while(|c| c.is_ascii_whitespace())
         .take_while(|c| c.is_ascii_digit())
-        .fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+        .fold(0, |number: u64, digit| {
+            let digit = u64::from(digit - b'0');
+            number.saturating_mul(10).saturating_add(digit)
+        })
 }
 
 #[cfg(test)]
@@ -87,6 +90,12 @@ mod tests {
             ksm: 0,
         };
         assert_eq!(sum(&mapping.repeat(2)), expected);
+    }
+
+    #[test]
+    fn no_number_is_too_large() {
+        let huge = "Pss: 99999999999999999999999 kB\n".repeat(2);
+        assert_eq!(sum(&huge).pss, u64::MAX);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "a host: uWSGI's functions, structs and slots")]
 
 pub mod abi;
+mod elf;
 pub mod header;
 pub mod hooks;
 pub mod host;

@@ -6,62 +6,35 @@
 
 use std::{
     ffi::{c_int, c_void, CStr},
-    io, ptr,
+    io,
+    ops::Range,
+    ptr,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
 use rustix::mm::{mprotect, MprotectFlags};
 
-use super::host::Host;
+use super::{
+    elf::{Memory, Object},
+    host::Host,
+};
 use crate::guard::guard;
 
-#[cfg(target_arch = "x86_64")]
-const KINDS: [u32; 2] = [7, 6];
-#[cfg(target_arch = "aarch64")]
-const KINDS: [u32; 2] = [1026, 1025];
-
-/// `DT_*` of a dynamic section (elf.h).
-const PLTRELSZ: u64 = 2;
-const STRTAB: u64 = 5;
-const SYMTAB: u64 = 6;
-const RELA: u64 = 7;
-const RELASZ: u64 = 8;
-const JMPREL: u64 = 23;
-
-/// `Elf64_Rela`
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-struct Rela {
-    offset: u64,
-    info: u64,
-    _addend: i64,
-}
-
-/// `Elf64_Dyn`
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Dyn {
-    tag: u64,
-    value: u64,
-}
-
-/// The offsets of the slots among `relocations` whose symbol `is_wanted`.
-fn slots<'a>(
-    relocations: &'a [Rela],
-    is_wanted: impl Fn(u32) -> bool + 'a,
-) -> impl Iterator<Item = u64> + 'a {
-    let wanted = move |rela: &&Rela| {
-        KINDS.contains(&(rela.info as u32)) && is_wanted((rela.info >> 32) as u32)
-    };
-    relocations.iter().filter(wanted).map(|rela| rela.offset)
-}
-
-/// What one loaded object says of itself.
+/// The memory of one loaded object, as its program headers tell.
 struct Image {
     base: usize,
+    /// What of it can be read, and what written once its relocations are done.
+    segments: Vec<Segment>,
     /// Where the loader made pages read-only once it was through (`PT_GNU_RELRO`).
-    relro: std::ops::Range<usize>,
-    dynamic: *const Dyn,
+    relro: Range<usize>,
+    dynamic: Range<usize>,
+}
+
+/// A `PT_LOAD` header.
+struct Segment {
+    range: Range<usize>,
+    is_readable: bool,
+    is_writable: bool,
 }
 
 /// Has uWSGI's own calls of the libc function `name` go to `function` instead.
@@ -74,9 +47,15 @@ struct Image {
 pub unsafe fn redirect(host: &Host, name: &CStr, function: *const c_void) -> io::Result<()> {
     let missing = || io::Error::new(io::ErrorKind::NotFound, "no relocation slot");
     let image = image_of(host.own_code()).ok_or_else(missing)?;
-    let mut found = image.slots_of(name).peekable();
-    found.peek().ok_or_else(missing)?;
-    for slot in found {
+    let object = Object::new(&image, image.base, image.dynamic.clone());
+    let slots: Vec<usize> = object
+        .slots_of(name.to_bytes())
+        .filter(|slot| image.is_writable(*slot))
+        .collect();
+    if slots.is_empty() {
+        return Err(missing());
+    }
+    for slot in slots {
         image.write(slot, function as usize)?;
     }
     Ok(())
@@ -103,27 +82,13 @@ fn image_of(address: usize) -> Option<Image> {
             // SAFETY: that many program headers, loaded as long as the object is.
             let headers =
                 unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
-            let base = info.dlpi_addr as usize;
-            let range = |header: &libc::Elf64_Phdr| {
-                let start = base + header.p_vaddr as usize;
-                start..start + header.p_memsz as usize
-            };
-            let of_type = |kind| move |header: &&libc::Elf64_Phdr| header.p_type == kind;
-            if headers
-                .iter()
-                .filter(of_type(libc::PT_LOAD))
-                .any(|header| range(header).contains(&search.address))
-            {
-                let dynamic = headers.iter().find(of_type(libc::PT_DYNAMIC));
-                let relro = headers.iter().find(of_type(libc::PT_GNU_RELRO));
-                search.found = dynamic.map(|dynamic| Image {
-                    base,
-                    relro: relro.map_or(0..0, range),
-                    dynamic: ptr::with_exposed_provenance(range(dynamic).start),
-                });
-                return 1;
+            let image = Image::of(info.dlpi_addr as usize, headers);
+            let is_inside = |segment: &Segment| segment.range.contains(&search.address);
+            let is_it = image.segments.iter().any(is_inside);
+            if is_it {
+                search.found = Some(image);
             }
-            0
+            is_it.into()
         })
     }
 
@@ -137,57 +102,36 @@ fn image_of(address: usize) -> Option<Image> {
 }
 
 impl Image {
-    /// The entry of the dynamic section with that tag.
-    fn entry(&self, tag: u64) -> Option<u64> {
-        let mut entry = self.dynamic;
-        loop {
-            // SAFETY: the loaded object's dynamic section, which ends with an entry of tag 0.
-            let found = unsafe { entry.read() };
-            if found.tag == 0 || found.tag == tag {
-                return (found.tag == tag).then_some(found.value);
-            }
-            // SAFETY: as above; this was not the last.
-            entry = unsafe { entry.add(1) };
+    fn of(base: usize, headers: &[libc::Elf64_Phdr]) -> Self {
+        let range = |header: &libc::Elf64_Phdr| {
+            let start = base.saturating_add(header.p_vaddr as usize);
+            start..start.saturating_add(header.p_memsz as usize)
+        };
+        let of_type = |kind| move |header: &&libc::Elf64_Phdr| header.p_type == kind;
+        let first = |kind| headers.iter().find(of_type(kind)).map_or(0..0, range);
+        let segment = |header: &libc::Elf64_Phdr| Segment {
+            range: range(header),
+            is_readable: header.p_flags & libc::PF_R != 0,
+            is_writable: header.p_flags & libc::PF_W != 0,
+        };
+        Self {
+            base,
+            segments: headers
+                .iter()
+                .filter(of_type(libc::PT_LOAD))
+                .map(segment)
+                .collect(),
+            relro: first(libc::PT_GNU_RELRO),
+            dynamic: first(libc::PT_DYNAMIC),
         }
     }
 
-    /// An address out of the dynamic section: glibc has added the base, other loaders leave offsets.
-    fn pointer(&self, tag: u64) -> Option<usize> {
-        let value = self.entry(tag)? as usize;
-        Some(if value < self.base {
-            self.base + value
-        } else {
-            value
+    /// A whole word of the object's data lies there.
+    fn is_writable(&self, slot: usize) -> bool {
+        let end = slot.saturating_add(size_of::<usize>());
+        self.segments.iter().any(|segment| {
+            segment.is_writable && segment.range.contains(&slot) && end <= segment.range.end
         })
-    }
-
-    fn relocations(&self, table: u64, size: u64) -> &[Rela] {
-        let (Some(start), Some(bytes)) = (self.pointer(table), self.entry(size)) else {
-            return &[];
-        };
-        let count = bytes as usize / size_of::<Rela>();
-        // SAFETY: the loaded object's table, of that size in bytes, never written.
-        unsafe { std::slice::from_raw_parts(ptr::with_exposed_provenance(start), count) }
-    }
-
-    fn slots_of<'a>(&'a self, name: &'a CStr) -> impl Iterator<Item = usize> + 'a {
-        let names = self.pointer(SYMTAB).zip(self.pointer(STRTAB));
-        let is_wanted = move |symbol: u32| {
-            names.is_some_and(|(symbols, strings)| {
-                let symbols = ptr::with_exposed_provenance::<libc::Elf64_Sym>(symbols);
-                // SAFETY: a relocation names a symbol of the object's own table by its index.
-                let offset = unsafe { (*symbols.add(symbol as usize)).st_name } as usize;
-                // SAFETY: and that a NUL-terminated name in the object's string table.
-                let found =
-                    unsafe { CStr::from_ptr(ptr::with_exposed_provenance(strings + offset)) };
-                found == name
-            })
-        };
-        let tables = [(JMPREL, PLTRELSZ), (RELA, RELASZ)];
-        tables
-            .into_iter()
-            .flat_map(move |(table, size)| slots(self.relocations(table, size), is_wanted))
-            .map(|offset| self.base + offset as usize)
     }
 
     fn write(&self, slot: usize, value: usize) -> io::Result<()> {
@@ -211,24 +155,39 @@ impl Image {
     }
 }
 
+impl Memory for &Image {
+    fn read<const N: usize>(&self, address: usize) -> Option<[u8; N]> {
+        let end = address.checked_add(N)?;
+        let holds = |segment: &&Segment| {
+            let range = &segment.range;
+            segment.is_readable && range.start <= address && end <= range.end
+        };
+        self.segments.iter().find(holds)?;
+        let bytes = ptr::with_exposed_provenance::<[u8; N]>(address);
+        // SAFETY: within a segment that the loader mapped to be read, and that stays as long as uWSGI.
+        Some(unsafe { bytes.read_volatile() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn slots_are_told_from_other_relocations() {
-        let rela = |offset, kind: u32, symbol: u64| Rela {
-            offset,
-            info: symbol << 32 | u64::from(kind),
-            _addend: 0,
-        };
-        let all = [
-            rela(8, KINDS[0], 3),
-            rela(16, 1, 3),
-            rela(24, KINDS[1], 3),
-            rela(32, KINDS[0], 4),
-        ];
-        let found: Vec<u64> = slots(&all, |symbol| symbol == 3).collect();
-        assert_eq!(found, [8, 24]);
+    fn an_object_of_this_process_is_found_and_no_other_memory_is_read() {
+        let own = image_of(image_of as *const () as usize).unwrap();
+        let image = &own;
+        let start = own.segments[0].range.start;
+        assert_eq!(image.read::<4>(start), Some(*b"\x7fELF"));
+        assert_eq!(image.read::<4>(start - 2), None);
+        assert_eq!(image.read::<1>(0), None);
+        assert_eq!(image.read::<8>(usize::MAX - 3), None);
+        assert!(!image.is_writable(start));
+
+        let object = Object::new(image, own.base, own.dynamic.clone());
+        let slots: Vec<usize> = object.slots_of(b"dl_iterate_phdr").collect();
+        assert!(!slots.is_empty());
+        assert!(slots.iter().all(|slot| image.is_writable(*slot)));
+        assert_eq!(object.slots_of(b"no_such_function").count(), 0);
     }
 }

@@ -1,0 +1,70 @@
+/*
+ * Compiled against the headers of every CPython found, never linked: what
+ * pycow reads of CPython's memory lies where src/python looks for it. Each
+ * struct ends where its last member here ends, so none is forgotten.
+ */
+#include <Python.h>
+#include <stddef.h>
+
+#define AT(type, member, offset, kind) \
+	_Static_assert(offsetof(type, member) == (offset), #type "." #member); \
+	_Static_assert(sizeof(((type *)0)->member) == sizeof(kind), "size of " #type "." #member); \
+	_Static_assert(__builtin_types_compatible_p(__typeof__(((type *)0)->member), kind), \
+		"type of " #type "." #member)
+#define IS(value, expected) _Static_assert((value) == (expected), #value)
+
+/* the head of every object: heap.rs, reference.rs, gc_methods.rs */
+AT(PyObject, ob_refcnt, 0, COUNT);
+AT(PyObject, ob_type, 8, PyTypeObject *);
+IS(sizeof(PyObject), 16);
+
+/* weak references: heap.rs, `awaited`. The rest is not read. */
+AT(PyWeakReference, ob_base, 0, PyObject);
+AT(PyWeakReference, wr_object, 16, PyObject *);
+AT(PyWeakReference, wr_callback, 24, PyObject *);
+
+/* builtin functions and their rows: gc_methods.rs, gc_callbacks.rs */
+AT(PyCFunctionObject, ob_base, 0, PyObject);
+AT(PyCFunctionObject, m_ml, 16, PyMethodDef *);
+AT(PyMethodDef, ml_name, 0, const char *);
+AT(PyMethodDef, ml_meth, 8, PyCFunction);
+AT(PyMethodDef, ml_flags, 16, int);
+AT(PyMethodDef, ml_doc, 24, const char *);
+IS(sizeof(PyMethodDef), 32);
+IS(METH_VARARGS, 1);
+IS(METH_NOARGS, 4);
+
+/* what instances of a class are: heap.rs, `Flags` */
+IS(Py_TPFLAGS_LONG_SUBCLASS, 1UL << 24);
+IS(Py_TPFLAGS_LIST_SUBCLASS, 1UL << 25);
+IS(Py_TPFLAGS_TUPLE_SUBCLASS, 1UL << 26);
+IS(Py_TPFLAGS_BYTES_SUBCLASS, 1UL << 27);
+IS(Py_TPFLAGS_UNICODE_SUBCLASS, 1UL << 28);
+IS(Py_TPFLAGS_DICT_SUBCLASS, 1UL << 29);
+IS(Py_TPFLAGS_BASE_EXC_SUBCLASS, 1UL << 30);
+IS(Py_TPFLAGS_TYPE_SUBCLASS, 1UL << 31);
+
+/* the numbers of slots: heap.rs, `Slot` */
+IS(Py_tp_base, 48);
+IS(Py_tp_dealloc, 52);
+IS(Py_tp_del, 53);
+IS(Py_tp_traverse, 71);
+IS(Py_tp_finalize, 80);
+
+/* marks: refcount.rs, `RefcountLayout` */
+#if PY_VERSION_HEX >= 0x030e0000
+AT(PyObject, ob_flags, 6, uint16_t);
+IS(_Py_IMMORTAL_INITIAL_REFCNT & 0xffffffff, 3ULL << 30);
+IS(_Py_IMMORTAL_FLAGS, 1);
+#elif PY_VERSION_HEX >= 0x030c0000
+IS(_Py_IMMORTAL_REFCNT, 0xffffffff);
+#endif
+
+/* the first unit of bytecode: code.rs, which takes it from the class's size. 3.11 was the first to
+ * keep it in the object. A unit is two bytes. */
+#if PY_VERSION_HEX >= 0x030b0000
+const size_t pycow_bytecode_at = offsetof(PyCodeObject, co_code_adaptive);
+#if PY_VERSION_HEX < 0x030d0000
+IS(sizeof(((PyCodeObject *)0)->co_code_adaptive), 1);
+#endif
+#endif
