@@ -10,7 +10,7 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 use crate::{
     guard::{self, guard},
     leaving::{exit::Exit, safe_points::Handlers},
-    lifecycle,
+    lifecycle::{self, around_fork},
     linux::{process, signals::SignalHandler},
     plugin::Redirected,
     uwsgi::{host::Host, relocations},
@@ -45,13 +45,13 @@ pub fn redirect(host: &Host) -> Redirected {
 }
 
 unsafe extern "C" fn fork() -> libc::pid_t {
-    let begun = guard(None, lifecycle::fork_begins);
+    let begun = guard(None, around_fork::fork_begins);
     // SAFETY: fork(2), in the place of uWSGI's own call of it.
     let pid = unsafe { libc::fork() };
     if let Some(begun) = begun {
         guard((), || match pid {
-            0 => lifecycle::in_any_child(&begun, &HANDLERS),
-            _ => lifecycle::forked(&begun),
+            0 => around_fork::in_any_child(&begun, &HANDLERS),
+            _ => around_fork::forked(&begun),
         });
     }
     pid
@@ -60,8 +60,8 @@ unsafe extern "C" fn fork() -> libc::pid_t {
 // Another program is next: nothing may wait there.
 
 unsafe extern "C" fn execvp(file: *const c_char, arguments: *const *const c_char) -> c_int {
-    if lifecycle::holds_signals() {
-        guard((), lifecycle::execs);
+    if around_fork::holds_signals() {
+        guard((), around_fork::execs);
     }
     // SAFETY: what uWSGI gave to execvp(3).
     unsafe { libc::execvp(file, arguments) }
@@ -85,8 +85,8 @@ unsafe extern "C" fn epoll_wait(
 ) -> c_int {
     // SAFETY: what uWSGI gave to epoll_wait(2).
     let wait = || unsafe { libc::epoll_wait(queue, events, count, timeout) };
-    if lifecycle::holds_signals() {
-        guard((), lifecycle::master_waits);
+    if around_fork::holds_signals() {
+        guard((), around_fork::master_waits);
     }
     if !lifecycle::is_watched() {
         return wait();

@@ -20,7 +20,7 @@ use std::{
 
 use guard::guard;
 use leaving::exit::AtExit;
-use lifecycle::start;
+use lifecycle::{around_fork, start};
 use uwsgi::{
     abi::{
         uwsgi_option, uwsgi_plugin, wsgi_request, Options, PluginTable, EMPTY_PLUGIN,
@@ -177,20 +177,20 @@ unsafe extern "C" fn postinit_apps() {
 unsafe extern "C" fn python_master_fixup(step: c_int) {
     guard((), || match step {
         0 => lifecycle::before_first_fork(),
-        _ => lifecycle::in_child(),
+        _ => around_fork::in_child(),
     });
     hooks::original_master_fixup(step);
 }
 
 unsafe extern "C" fn pre_uwsgi_fork() {
-    guard((), lifecycle::pre_uwsgi_fork);
+    guard((), around_fork::pre_uwsgi_fork);
     hooks::original_pre_uwsgi_fork();
 }
 
 unsafe extern "C" fn post_uwsgi_fork(step: c_int) {
     hooks::original_post_uwsgi_fork(step);
     if step == 0 {
-        guard((), lifecycle::post_uwsgi_fork);
+        guard((), around_fork::post_uwsgi_fork);
     }
 }
 

@@ -9,10 +9,7 @@ use std::{
 
 use crate::{
     collector,
-    forking::{
-        check,
-        fork::{self, Begun},
-    },
+    forking::{check, fork},
     leaving::{
         exit::{self, AtExit, Exit, Told},
         safe_points::{self, Handlers},
@@ -23,6 +20,7 @@ use crate::{
     sharing,
 };
 
+pub mod around_fork;
 mod heap;
 pub mod start;
 mod warm;
@@ -51,63 +49,6 @@ pub fn before_first_fork() {
             .with_gil(|gil| heap::freeze(plugin, gil, "before the fork"));
     }
     sharing::before_fork(plugin);
-}
-
-/// uWSGI announces the fork of a worker (2.0.21 and newer).
-pub fn pre_uwsgi_fork() {
-    fork::worker_begins();
-}
-
-/// uWSGI's own code calls `fork`, in a master: [`forked`] or [`in_any_child`] follows.
-pub fn fork_begins() -> Option<Begun> {
-    Plugin::get().and_then(fork::begins)
-}
-
-/// `fork` returned, in the process that called it.
-pub fn forked(begun: &Begun) {
-    if let Some(plugin) = Plugin::get() {
-        fork::is_over_in_parent(plugin, begun);
-    }
-}
-
-/// `fork` returned in a child.
-pub fn in_any_child(begun: &Begun, handlers: &Handlers) {
-    if let Some(plugin) = Plugin::get() {
-        safe_points::in_child_of_master(plugin, handlers);
-        fork::releases_child(begun);
-    }
-}
-
-/// uWSGI has forked a worker (2.0.21 and newer), and this is its master.
-pub fn post_uwsgi_fork() {
-    match Plugin::get() {
-        Some(plugin) => fork::worker_is_forked(plugin),
-        None => fork::release_signals(),
-    }
-}
-
-/// Signals wait since a worker was forked.
-pub fn holds_signals() -> bool {
-    fork::holds_signals()
-}
-
-/// This process becomes another program.
-pub fn execs() {
-    fork::release_signals();
-}
-
-/// The master waits for events: it has handlers, and knows all that it has forked.
-pub fn master_waits() {
-    if Process::is_before_any() && process::is_main_thread() {
-        fork::release_signals();
-    }
-}
-
-/// A worker, a mule or a spooler is about to run Python for the first time.
-pub fn in_child() {
-    if let Some(plugin) = Plugin::get() {
-        fork::is_over_in_child(plugin);
-    }
 }
 
 /// The first moment of a worker, a mule or a spooler; also of the only process without a master.

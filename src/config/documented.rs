@@ -4,7 +4,8 @@ use std::{env, fs, path::Path};
 
 use super::options::OPTIONS;
 
-const BEGIN: &str = "<!-- From src/config/options.rs: PYCOW_WRITE_DOCS=1 cargo test --lib documented -->\n";
+const BEGIN: &str =
+    "<!-- From src/config/options.rs: PYCOW_WRITE_DOCS=1 cargo test --lib documented -->\n";
 const END: &str = "<!-- End of that. -->\n";
 
 /// The table of the page.

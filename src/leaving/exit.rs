@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::ExitPolicy,
-    linux::{process, signals::TerminationIgnored, time_limit::TimeLimit, usage},
+    linux::{process, termination::TerminationIgnored, time_limit::TimeLimit, usage},
     plugin::{Plugin, Process, Role},
     python::exit::run_hooks,
 };

@@ -18,5 +18,6 @@ pub mod signals;
 pub mod smaps;
 pub mod sockets;
 pub mod statm;
+pub mod termination;
 pub mod time_limit;
 pub mod usage;

@@ -5,7 +5,7 @@
 use std::{
     ffi::c_int,
     mem, ptr,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 /// Those that make a worker, a mule or a spooler leave (core/uwsgi.c, core/mule.c).
@@ -120,7 +120,7 @@ pub fn as_before(signal: c_int) {
     call(PREVIOUS[index].load(Relaxed), signal);
 }
 
-fn action(handler: SignalHandler, flags: c_int) -> libc::sigaction {
+pub(super) fn action(handler: SignalHandler, flags: c_int) -> libc::sigaction {
     // SAFETY: all zeros is a valid sigaction: no flags, an empty mask.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = handler.0 as *const () as usize;
@@ -145,7 +145,7 @@ fn current(signal: c_int) -> libc::sigaction {
 }
 
 /// Sets what happens at `signal`; answers what happened before.
-fn replace(signal: c_int, action: &libc::sigaction) -> libc::sigaction {
+pub(super) fn replace(signal: c_int, action: &libc::sigaction) -> libc::sigaction {
     // SAFETY: sigaction(2) reads one and writes the other; it cannot fail for these signals.
     unsafe {
         let mut before = mem::zeroed();
@@ -215,76 +215,6 @@ fn change(how: c_int, signals: &[c_int]) -> Mask {
         Mask(before)
     }
 }
-
-/// While it lives, the ending signals do nothing in this process.
-///
-/// A process that leaves often gets a second one: from its master, and from a service manager that
-/// signals the whole group. uWSGI's handler would call exit() again, inside of exit(), and the
-/// process would be gone in the middle of a hook. What a hook forks has the signals that the process
-/// had before: it can be ended. A program that a hook starts has them at their default, as always.
-#[derive(Debug)]
-pub struct TerminationIgnored(());
-
-type AtFork = Option<unsafe extern "C" fn()>;
-
-extern "C" {
-    /// What pthread_atfork(3) calls in every glibc; that itself is a part of each program before 2.34.
-    fn __register_atfork(
-        prepare: AtFork,
-        parent: AtFork,
-        child: AtFork,
-        object: *mut std::ffi::c_void,
-    ) -> c_int;
-}
-
-/// What happened at the ending signals before [`TerminationIgnored`].
-static BEFORE: [AtomicUsize; ENDING.len()] = [const { AtomicUsize::new(0) }; ENDING.len()];
-static IGNORED: AtomicBool = AtomicBool::new(false);
-static WATCHING_FORKS: AtomicBool = AtomicBool::new(false);
-
-impl TerminationIgnored {
-    /// From now on. Not async-signal-safe: registering for forks allocates.
-    pub fn from_now_on() -> Self {
-        // SAFETY: `do_nothing` is async-signal-safe.
-        let nothing = action(unsafe { SignalHandler::new(do_nothing) }, libc::SA_RESTART);
-        for (signal, before) in ENDING.into_iter().zip(&BEFORE) {
-            before.store(replace(signal, &nothing).sa_sigaction, Relaxed);
-        }
-        IGNORED.store(true, Relaxed);
-        if !WATCHING_FORKS.swap(true, Relaxed) {
-            // SAFETY: the function lives as long as this plugin, which uWSGI never unloads.
-            unsafe { __register_atfork(None, None, Some(in_child), ptr::null_mut()) };
-        }
-        release();
-        Self(())
-    }
-}
-
-impl Drop for TerminationIgnored {
-    fn drop(&mut self) {
-        put_back();
-    }
-}
-
-fn put_back() {
-    if !IGNORED.swap(false, Relaxed) {
-        return;
-    }
-    for (signal, before) in ENDING.into_iter().zip(&BEFORE) {
-        // SAFETY: all zeros is a valid sigaction; the address is what sigaction(2) gave.
-        let mut action: libc::sigaction = unsafe { mem::zeroed() };
-        action.sa_sigaction = before.load(Relaxed);
-        action.sa_flags = libc::SA_RESTART;
-        replace(signal, &action);
-    }
-}
-
-/// A hook forked: its child is no process that leaves.
-unsafe extern "C" fn in_child() {
-    put_back();
-}
-
-extern "C" fn do_nothing(_signal: c_int) {}
 
 #[cfg(test)]
 mod tests {
