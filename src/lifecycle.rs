@@ -1,6 +1,6 @@
 //! The story: what pycow does in each moment that uWSGI gives it, in uWSGI's order. Only order, no
 //! doing. [`start`] tells it until applications are loaded, [`warm`] what they serve before the fork,
-//! [`heap`] what becomes of what they loaded.
+//! [`heap`] what becomes of what they loaded, [`around_fork`] what happens on both sides of a fork.
 
 use std::{
     ffi::c_int,
