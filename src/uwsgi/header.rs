@@ -124,7 +124,8 @@ fn uniform(declaration: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::uwsgi::abi::HEADER;
+
+    const HEADER: &str = include_str!("../../uwsgi-headers/plugin.h");
 
     #[test]
     fn comments_and_white_space_do_not_count() {
