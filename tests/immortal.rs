@@ -312,3 +312,36 @@ def application(env, start):
         assert_eq!(uwsgi.log().matches(line).count(), 1);
     }
 }
+
+/// No more address space is to be had before the fork; workers have it again.
+const NARROW: &str = r#"
+import gc, resource, uwsgi
+text = "a text of %d" % id(gc)
+unlimited = resource.getrlimit(resource.RLIMIT_AS)
+
+def widen():
+    resource.setrlimit(resource.RLIMIT_AS, unlimited)
+
+uwsgi.post_fork_hook = widen
+
+def application(env, start):
+    start("200 OK", [])
+    return [b"%d" % (gc.get_freeze_count() > 1000)]
+
+# The notes on these take more than is left, what Python itself needs takes less.
+heap = [[[number]] for number in range(200000)]
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + 4_000_000, unlimited[1]))
+"#;
+
+#[test]
+fn without_memory_for_its_notes_it_goes_on_with_freeze() {
+    for host in able(true) {
+        let uwsgi = immortal(&host, NARROW).start();
+        assert_eq!(uwsgi.get("/").body, "1");
+        let log = uwsgi.log();
+        let warning = "[pycow] WARNING: pycow-gc = immortal: out of memory: going on with freeze";
+        assert_eq!(log.matches(warning).count(), 1, "{log}");
+        assert!(!log.contains("internal error"), "{log}");
+    }
+}
