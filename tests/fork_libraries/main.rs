@@ -54,7 +54,7 @@ def connect():
 def has_thread(name):
     import threading
     names = (thread.name for thread in threading.enumerate()
-             if os.path.exists("/proc/self/task/%d" % thread.native_id))
+             if os.path.exists("/proc/self/task/%s" % thread.native_id))
     assert name in names, "no thread " + name
 
 def wrap(application):

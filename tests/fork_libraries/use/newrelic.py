@@ -10,8 +10,12 @@ def wrap(application):
 
 def use():
     if WHEN != "AtLoad" and os.getpid() != MASTER:
-        import threading, time
-        end = time.monotonic() + 10  # the first request starts the agent, which takes its time
-        while time.monotonic() < end and "NR-Harvest-Thread" not in [t.name for t in threading.enumerate()]:
-            time.sleep(0.05)
-        has_thread("NR-Harvest-Thread")
+        import time
+        end = time.monotonic() + 25  # the first request starts the agent, which takes its time
+        while True:
+            try:
+                return has_thread("NR-Harvest-Thread")
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
