@@ -92,6 +92,8 @@ fn mules_and_spoolers_have_their_line_too() {
     let [spooler] = uwsgi.spoolers()[..] else {
         panic!("one spooler")
     };
+    // Earlier uWSGI's own handler would do it, before the spooler is known to be one.
+    proc::await_idle(spooler);
     uwsgi.kill(spooler, SIGTERM);
     uwsgi.await_log(&format!(
         "[pycow] spooler (pid {spooler}) leaves after 0 requests: "
