@@ -164,16 +164,21 @@ pub fn answer(function: usize) -> Option<String> {
 
 // A process is told to leave.
 
+/// This process is leaving: not one that a hook of it forked.
+fn leaves() -> bool {
+    exit::has_begun() && Process::get().is_some()
+}
+
 /// An ending signal came. Async-signal-safe.
 pub fn told(signal: c_int, handlers: &Handlers) {
-    if !exit::has_begun() {
+    if !leaves() {
         safe_points::told(signal, handlers);
     }
 }
 
 /// The grace is over. Async-signal-safe.
 pub fn grace_over() {
-    if !exit::has_begun() {
+    if !leaves() {
         safe_points::grace_over();
     }
 }
@@ -185,7 +190,7 @@ pub fn at_boundary() {
 
 /// The waits of this thread are safe points: until the process leaves.
 pub fn is_watched() -> bool {
-    safe_points::is_watched() && !exit::has_begun()
+    safe_points::is_watched() && !leaves()
 }
 
 /// uWSGI's own code waits for events.

@@ -18,8 +18,7 @@ use crate::{
 /// Every object there is leaves the collector's sight, in every interpreter; under `immortal` those
 /// of the main one first become what the policy says.
 pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
-    let always = is_torn_down_immortal(plugin);
-    interpreters::each(gil, |gil, _| files::remember(gil, always));
+    interpreters::each(gil, |gil, _| files::remember(gil));
     if !plugin.config.gc.freezes() {
         return;
     }

@@ -20,15 +20,14 @@ def remember():
 def save(found=None):
     if found is None:
         found = [one for one in gc.get_objects() if matters(type(one))]
-        found += [one for one in (reference() for reference in known) if one is not None]
-    # From the outside in: a compressed file writes into another, a text file into a buffer. Those
-    # written in Python end with a trailer, which only close() writes.
-    of_c = [one for one in found if type(one).__module__ == "_io"]
-    others = [one for one in found if type(one).__module__ != "_io"]
-    for one in others:
-        attempt(one, "close")
-    for one in sorted(of_c, key=lambda one: not isinstance(one, _io._TextIOBase)):
-        attempt(one, "flush")
+    found += [one for one in (reference() for reference in known) if one is not None]
+    # From the outside in: a text file writes into a compressed one, that into a buffer. Those written
+    # in Python end with a trailer, which only close() writes. Twice does no harm.
+    texts = [one for one in found if isinstance(one, _io._TextIOBase)]
+    of_python = [one for one in found if type(one).__module__ != "_io"]
+    for files, method in ((texts, "flush"), (of_python, "close"), (found, "flush")):
+        for one in files:
+            attempt(one, method)
 
 
 def attempt(file, method):

@@ -18,12 +18,11 @@ const SOURCE: &str = concat!(include_str!("files.py"), "\0");
 /// Where the functions are kept in each interpreter's own dict.
 const KEY: &CStr = c"pycow.files";
 
-/// Before the heap is frozen: where the collector is asked for files later (before 3.12, and by
-/// [`save_at_exit`], hence `always`), it will not show those that are there now.
-pub fn remember(gil: &Gil<'_>, always: bool) {
-    if always || gil.api.PyUnstable_GC_VisitObjects.is_none() {
-        log_err(function(gil, c"remember").and_then(|remember| remember.call(&[])));
-    }
+/// Before the heap is frozen: after that nobody shows the files that are there now. CPython's collector
+/// does not before 3.12, and `PyUnstable_GC_VisitObjects` not in every release since (not in 3.12.1 and
+/// 3.13.0).
+pub fn remember(gil: &Gil<'_>) {
+    log_err(function(gil, c"remember").and_then(|remember| remember.call(&[])));
 }
 
 /// Compiles what [`save`] needs, so that a process that leaves does not have to.

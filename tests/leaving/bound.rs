@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use pycow_testkit::signal::SIGTERM;
 use pycow_testkit::{default_host, proc, Instance};
 
+use pycow_testkit::{hosts, one_of_each, skip, Host};
+
 use super::{only_worker, said, status_of, with_app, Gate, END_CODE};
 
 const BOUND_LINE: &str = "the exit hooks did not end within pycow-exit-timeout: \
@@ -113,5 +115,119 @@ def slow():
         let finished = uwsgi.stop();
         assert_eq!(said(&finished.log, worker), expected);
         assert_eq!(finished.log.contains(BOUND_LINE), bound == 1);
+    }
+}
+
+/// A worker whose standard error is a pipe that nobody reads and that is full.
+const FULL: &str = r#"
+def application(env, start):
+    global pipe
+    pipe = os.pipe()
+    os.set_blocking(pipe[1], False)
+    try:
+        while True:
+            os.write(pipe[1], b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(pipe[1], True)
+    os.dup2(pipe[1], 2)
+    start("200 OK", [])
+    return []
+"#;
+
+#[test]
+fn a_log_that_nobody_reads_does_not_hold_a_worker() {
+    const HANGS: &str = "atexit.register(threading.Event().wait)\n";
+    for host in one_of_each() {
+        for hook in ["", HANGS] {
+            let uwsgi = with_app(&host, &format!("{FULL}{hook}"));
+            let uwsgi = uwsgi.set("pycow-exit-timeout", 1).flag("disable-logging");
+            let uwsgi = uwsgi.start();
+            let worker = only_worker(&uwsgi);
+            uwsgi.get("/");
+            uwsgi.settle();
+            let start = Instant::now();
+            let status = status_of(&uwsgi, worker, || uwsgi.kill(worker, SIGTERM));
+            assert_eq!(status, END_CODE, "{}", host.name);
+            assert!(start.elapsed() < Duration::from_secs(5), "{}", host.name);
+        }
+    }
+}
+
+#[test]
+fn a_hook_that_blocks_every_signal_is_killed() {
+    let uwsgi = with_app(
+        &default_host(),
+        r#"
+import signal
+
+@atexit.register
+def deaf():
+    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+    threading.Event().wait()
+"#,
+    )
+    .set("pycow-exit-timeout", 1)
+    .start();
+    let worker = only_worker(&uwsgi);
+    const SIGKILLED: i32 = 9;
+    assert_eq!(
+        uwsgi.wait_status(worker, || uwsgi.kill(worker, SIGTERM)),
+        SIGKILLED
+    );
+}
+
+#[test]
+fn another_plugins_callback_is_under_the_bound_too() {
+    let psgi = std::path::Path::new("/usr/lib/uwsgi/plugins/psgi_plugin.so").exists();
+    let installed = |host: &Host| host.uwsgi == std::path::Path::new("/usr/bin/uwsgi-core");
+    let Some(host) = hosts().into_iter().find(installed).filter(|_| psgi) else {
+        return skip("no Debian uWSGI with uwsgi-plugin-psgi");
+    };
+    const PERL: &str = r#"
+uwsgi::atexit(sub { while (1) { sleep(1000); } });
+my $app = sub { return [200, [], ["perl"]] };
+"#;
+    let uwsgi = with_app(&host, "").file("app.pl", PERL);
+    let script = uwsgi.dir().join("app.pl");
+    let uwsgi = uwsgi
+        .set("plugin", "psgi")
+        .set("psgi", script.display())
+        .set("pycow-exit-timeout", 1)
+        .start();
+    let worker = only_worker(&uwsgi);
+    let (time, status) = timed_leave(&uwsgi, worker);
+    assert!(time < Duration::from_secs(5), "{time:?}");
+    assert_eq!(status, END_CODE);
+    uwsgi.await_log(BOUND_LINE);
+}
+
+#[test]
+fn a_stream_that_a_thread_reads_does_not_hold_the_exit() {
+    for host in one_of_each() {
+        let uwsgi = with_app(
+            &host,
+            r#"
+import ctypes
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+
+def read():
+    stream = libc.fopen(b"gate", b"r+")
+    say("reads")
+    libc.fgetc(ctypes.c_void_p(stream))
+
+def start_thread():
+    threading.Thread(target=read, daemon=True).start()
+uwsgi.post_fork_hook = start_thread
+"#,
+        );
+        let _gate = Gate::in_dir(uwsgi.dir());
+        let uwsgi = uwsgi.flag("enable-threads").start();
+        let worker = only_worker(&uwsgi);
+        uwsgi.await_log("says: reads");
+        uwsgi.settle();
+        let (time, status) = timed_leave(&uwsgi, worker);
+        assert!(time < Duration::from_secs(5), "{}: {time:?}", host.name);
+        assert_eq!(status, END_CODE);
     }
 }

@@ -6,7 +6,7 @@ use pycow_testkit::{default_host, proc};
 use super::{farewell, only_worker, said, with_app, Gate, HOOKS};
 
 #[test]
-fn a_busy_worker_runs_no_hooks() {
+fn a_worker_that_is_busy_past_its_grace_runs_no_hooks() {
     let uwsgi = with_app(
         &default_host(),
         &format!(
@@ -18,7 +18,7 @@ def application(env, start):
         ),
     );
     let _gate = Gate::in_dir(uwsgi.dir());
-    let uwsgi = uwsgi.start();
+    let uwsgi = uwsgi.set("pycow-exit-grace", 1).start();
     let worker = only_worker(&uwsgi);
     std::thread::scope(|scope| {
         // It is cut off.

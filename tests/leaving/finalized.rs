@@ -1,0 +1,128 @@
+//! Who ends Python by himself ends as without pycow: the same status, and no crash.
+
+use std::fs;
+
+use pycow_testkit::{one_of_each, Finished, Host, Uwsgi};
+
+use super::{Gate, SAY};
+
+/// Each tries it once: a second time would only say the same again.
+const LEAVES_ONCE: &str = r#"
+def leave_once():
+    if not os.path.exists("left"):
+        open("left", "w").close()
+        os.write(2, b"%d leaves\n" % os.getpid())
+        sys.exit(7)
+
+@atexit.register
+def hook():
+    say("hook")
+"#;
+
+/// What the master says of a process that is gone, without its numbers, and how often hooks ran in it.
+fn end_of(
+    host: &Host,
+    pycow: bool,
+    app: &str,
+    change: impl Fn(Uwsgi) -> Uwsgi,
+) -> (Vec<String>, usize) {
+    let uwsgi = Uwsgi::on(host).app(&format!("{SAY}{LEAVES_ONCE}{app}"));
+    let uwsgi = if pycow { uwsgi.with_pycow() } else { uwsgi };
+    let _gate = Gate::in_dir(uwsgi.dir());
+    let uwsgi = change(uwsgi).launch();
+    let line = uwsgi.await_log(" leaves");
+    let pid: i32 = line.split(' ').next().unwrap().parse().unwrap();
+    uwsgi.await_gone(pid);
+    // What takes its place.
+    uwsgi.await_accepting(1);
+    uwsgi.settle();
+    let finished = uwsgi.stop();
+    let said = finished.log.matches(&format!("{pid} says: hook")).count();
+    (ends(&finished, pid), said)
+}
+
+fn ends(finished: &Finished, pid: i32) -> Vec<String> {
+    let pid = pid.to_string();
+    let lines = finished.log.lines().filter(|line| {
+        let end = ["DAMN", "OOOPS", "SIGSEGV", "segfault", "Fatal Python"];
+        end.iter().any(|sign| line.contains(sign))
+    });
+    lines.map(|line| line.replace(&pid, "PID")).collect()
+}
+
+fn check(app: &str, change: impl Fn(Uwsgi) -> Uwsgi + Copy) {
+    for host in one_of_each() {
+        let (stock, _) = end_of(&host, false, app, change);
+        let (pycow, _) = end_of(&host, true, app, change);
+        let crashed = |lines: &[String]| lines.iter().any(|line| line.contains("segfault"));
+        assert!(!crashed(&pycow), "{}: {pycow:?}", host.name);
+        assert_eq!(pycow, stock, "{}", host.name);
+    }
+}
+
+#[test]
+fn in_a_mule() {
+    check("", |uwsgi| {
+        let uwsgi = uwsgi.file(
+            "mule.py",
+            "import app, time\napp.leave_once()\ntime.sleep(100)\n",
+        );
+        let mule = uwsgi.dir().join("mule.py");
+        uwsgi.set("mule", mule.display())
+    });
+}
+
+#[test]
+fn in_a_post_fork_hook() {
+    check("uwsgi.post_fork_hook = leave_once\n", |uwsgi| uwsgi);
+}
+
+#[test]
+fn in_a_spooler() {
+    let app = "
+def spooler(task):
+    leave_once()
+    return uwsgi.SPOOL_OK
+uwsgi.spooler = spooler
+def queue():
+    if uwsgi.worker_id() == 1 and not os.path.exists('left'):
+        uwsgi.spool({b'some': b'task'})
+uwsgi.post_fork_hook = queue
+";
+    check(app, |uwsgi| {
+        let spool = uwsgi.dir().join("spool");
+        fs::create_dir(&spool).unwrap();
+        uwsgi.set("spooler", spool.display())
+    });
+}
+
+/// What ends the whole instance ends it with the same status. How often hooks ran, by host.
+fn statuses(app: &str, change: impl Fn(Uwsgi) -> Uwsgi) -> Vec<(usize, usize)> {
+    let mut ran = Vec::new();
+    for host in one_of_each() {
+        let run = |uwsgi: Uwsgi| change(uwsgi.app(&format!("{SAY}{app}"))).run();
+        let stock = run(Uwsgi::on(&host));
+        let pycow = run(Uwsgi::on(&host).with_pycow());
+        assert_eq!(pycow.status, stock.status, "{}", host.name);
+        let hooks = |finished: &Finished| finished.log.matches(" says: hook").count();
+        ran.push((hooks(&pycow), hooks(&stock)));
+    }
+    ran
+}
+
+#[test]
+fn while_loading() {
+    for (pycow, stock) in statuses("atexit.register(say, 'hook')\nsys.exit(5)\n", |uwsgi| uwsgi) {
+        assert_eq!(pycow, stock);
+    }
+}
+
+/// uWSGI ends such a worker, and then itself; the application was never there as a whole. uWSGI up to
+/// 2.0.29 runs its hooks all the same.
+#[test]
+fn a_half_loaded_application_runs_no_hook() {
+    let app = "atexit.register(say, 'hook')\nimport nothing_of_that_name\n";
+    let ran = statuses(app, |uwsgi| uwsgi.flag("lazy-apps"));
+    assert!(ran.iter().all(|(pycow, stock)| pycow <= stock), "{ran:?}");
+    assert!(ran.iter().any(|(_, stock)| *stock == 0), "{ran:?}");
+}

@@ -1,0 +1,164 @@
+//! A worker that is told to leave ends the request that it is serving, and then runs its hooks.
+
+use std::thread;
+
+use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
+use pycow_testkit::{default_host, one_of_each, proc, Host, Uwsgi};
+
+use super::{farewell, in_order, said, with_app, Gate, HOOKS, SAY};
+
+/// A request is in progress from its line until the gate opens.
+const SLOW: &str = r#"
+def application(env, start):
+    if env["PATH_INFO"] == "/slow":
+        os.write(2, b"in progress\n")
+        open("gate").readline()
+    start("200 OK", [])
+    return [b"whole"]
+"#;
+
+/// What became of the request, and what the process said that served it.
+struct Outcome {
+    answered: bool,
+    said: Vec<String>,
+    line: Option<String>,
+}
+
+/// Signals the worker, or its master, in the middle of a request.
+fn interrupted(uwsgi: Uwsgi, signal: i32, master: bool) -> Outcome {
+    let gate = Gate::in_dir(uwsgi.dir());
+    let pycow = uwsgi.dir().join("pycow").exists();
+    let uwsgi = uwsgi.start();
+    let worker = super::only_worker(&uwsgi);
+    uwsgi.await_log(&format!("{worker} says: started"));
+    uwsgi.settle();
+    let answered = thread::scope(|scope| {
+        let client = scope.spawn(|| uwsgi.try_get("/slow").is_ok_and(|it| it.body == "whole"));
+        uwsgi.await_log("in progress");
+        uwsgi.kill(if master { uwsgi.pid() } else { worker }, signal);
+        if master {
+            uwsgi.await_log("...");
+        }
+        // Stock has left by now; a worker that waits for its request has not.
+        let _ = proc::gone_within(worker, std::time::Duration::from_millis(300));
+        gate.open();
+        client.join().unwrap()
+    });
+    uwsgi.await_gone(worker);
+    let log = uwsgi.log();
+    Outcome {
+        answered,
+        said: said(&log, worker).into_iter().map(str::to_owned).collect(),
+        line: pycow.then(|| farewell(&log, worker).to_owned()),
+    }
+}
+
+fn with_pycow(host: &Host) -> Uwsgi {
+    with_app(host, &format!("{HOOKS}{SLOW}")).file("pycow", "")
+}
+
+fn check(host: &Host, what: &str, outcome: &Outcome) {
+    assert!(outcome.answered, "{what}: cut off");
+    assert_eq!(outcome.said, in_order(host), "{what}");
+    let line = outcome.line.as_deref().unwrap();
+    assert!(
+        line.contains("after 1 requests: ") && line.contains(", hooks took "),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_request_in_progress_is_answered_whatever_the_signal() {
+    for host in one_of_each() {
+        for threads in [false, true] {
+            for signal in [SIGTERM, SIGINT, SIGHUP] {
+                let what = format!("{}, signal {signal}, threads {threads}", host.name);
+                let uwsgi = with_pycow(&host);
+                let uwsgi = if threads {
+                    uwsgi.set("threads", 3)
+                } else {
+                    uwsgi
+                };
+                check(&host, &what, &interrupted(uwsgi, signal, false));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_request_in_progress_is_answered_when_the_instance_ends() {
+    for host in one_of_each() {
+        for signal in [SIGTERM, SIGINT, SIGHUP] {
+            let what = format!("{}, signal {signal}", host.name);
+            check(&host, &what, &interrupted(with_pycow(&host), signal, true));
+        }
+    }
+}
+
+#[test]
+fn without_pycow_it_is_cut_off_and_no_hook_runs() {
+    for host in one_of_each() {
+        let app = format!("{SAY}{HOOKS}{SLOW}");
+        let stock = interrupted(Uwsgi::on(&host).app(&app), SIGTERM, false);
+        assert!(!stock.answered, "{}", host.name);
+        assert_eq!(stock.said, ["started"], "{}", host.name);
+    }
+}
+
+#[test]
+fn with_no_grace_it_is_as_without_pycow() {
+    let uwsgi = with_pycow(&default_host()).set("pycow-exit-grace", 0);
+    let outcome = interrupted(uwsgi, SIGTERM, false);
+    assert!(!outcome.answered);
+    assert_eq!(outcome.said, ["started"]);
+    let line = outcome.line.unwrap();
+    assert!(line.ends_with(", hooks not run: it is busy"), "{line}");
+}
+
+/// With `thunder-lock` the workers but one wait for a lock, which no signal interrupts.
+#[test]
+fn workers_that_wait_for_the_thunder_lock_leave_at_once() {
+    for host in one_of_each() {
+        for threads in [false, true] {
+            let uwsgi = with_app(&host, HOOKS)
+                .flag("thunder-lock")
+                .set("processes", 3);
+            let uwsgi = if threads {
+                uwsgi.set("threads", 2)
+            } else {
+                uwsgi
+            };
+            let uwsgi = uwsgi.start();
+            let workers = uwsgi.workers();
+            for worker in &workers {
+                uwsgi.await_log(&format!("{worker} says: started"));
+            }
+            let finished = uwsgi.stop();
+            assert!(finished.status.success(), "{}", host.name);
+            for worker in workers {
+                assert_eq!(
+                    said(&finished.log, worker),
+                    in_order(&host),
+                    "{}",
+                    host.name
+                );
+            }
+        }
+    }
+}
+
+/// They have no request to end, and leave before the grace is over.
+#[test]
+fn idle_workers_do_not_wait_for_their_grace() {
+    let uwsgi = with_app(&default_host(), HOOKS)
+        .set("pycow-exit-grace", 50)
+        .set("worker-reload-mercy", 100)
+        .start();
+    let worker = super::only_worker(&uwsgi);
+    uwsgi.settle();
+    uwsgi.kill(worker, SIGTERM);
+    assert!(proc::gone_within(
+        worker,
+        std::time::Duration::from_secs(20)
+    ));
+}
