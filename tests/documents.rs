@@ -177,7 +177,9 @@ fn every_line_of_ini_is_taken() {
     }
     assert!(lines.len() > 5, "{lines:?}");
     // Places of the reader's machine, of which this one has none.
-    let here = |value: &str| value.contains('/') && value != "/" || value.contains("package.");
+    let here = |value: &str| {
+        value.starts_with('@') || value.contains('/') && value != "/" || value.contains("package.")
+    };
     let pairs = lines.iter().filter_map(|line| line.split_once(" = "));
     for (key, value) in pairs.filter(|(_, value)| !here(value)) {
         uwsgi = uwsgi.set(key, value);
