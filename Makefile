@@ -4,7 +4,7 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test lint demo bench costs fuzz matrix fork-libraries packages dist test-install release
+.PHONY: help setup tools build test lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
@@ -33,6 +33,13 @@ lint: ## formatting, clippy, rustdoc, licenses of what is linked
 	@PATH="$(CURDIR)/.hosts/cargo-deny/bin:$$PATH"; \
 	if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
 	else echo 'skipped cargo deny: none for this machine'; fi
+
+docs: ## these pages as a site, with every link checked: target/docs/site/index.html
+	@tools/testkit/setup --docs
+	rm -rf target/docs
+	mkdir -p target/docs/pages
+	cp -R --parents README.md CHANGELOG.md CONTRIBUTING.md LICENSE docs contrib packaging/examples target/docs/pages
+	.hosts/mkdocs/bin/mkdocs build --quiet --strict
 
 demo: ## a Django application with and without pycow, side by side
 	@tools/testkit/setup --demo

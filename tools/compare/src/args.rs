@@ -70,6 +70,10 @@ pub struct Args {
     #[arg(long)]
     pub look: bool,
 
+    /// Measure nothing: make the report anew from the results.json of an earlier comparison
+    #[arg(long, value_name = "FILE")]
+    pub again: Option<PathBuf>,
+
     /// One table with the figures that matter most
     #[arg(long)]
     pub brief: bool,

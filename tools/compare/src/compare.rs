@@ -4,6 +4,7 @@ use pycow_testkit::Host;
 
 use crate::{
     args::Args,
+    busy::Watch,
     figure::{megabytes, Round},
     method::{self, Method},
     progress::Progress,
@@ -146,10 +147,16 @@ fn one_round(
     method: Method,
     requests: usize,
 ) -> Result<Round, String> {
+    let watch = Watch::start();
     let running = run::start(workload, host, method, workload.workers)?;
     let load = running.serve(requests)?;
     let restart = running.restart()?;
-    Ok(Round { load, restart })
+    let others = watch.others();
+    Ok(Round {
+        load,
+        restart,
+        others,
+    })
 }
 
 fn in_short(round: &Round) -> String {

@@ -1,17 +1,20 @@
 //! The figures of a comparison: their names, units, and where they come from.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::run::{restart::Restart, Load};
 use About::{Memory, Restarting, Serving};
 
 /// One load and the restart after it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Round {
     /// The load.
     pub load: Load,
     /// The restart.
     pub restart: Restart,
+    /// What other programs took of all processors meanwhile, from 0 to 1.
+    #[serde(default)]
+    pub others: f64,
 }
 
 /// What a figure is about: each has a table of its own.
@@ -67,9 +70,14 @@ pub const ALL: [Figure; 16] = [
     figure(Memory, "total_pss", "total PSS", "MB", 0, |round| {
         megabytes(round.load.total_pss as f64)
     }),
-    figure(Memory, "minor_faults", "minor faults", "", 0, |round| {
-        round.load.minor_faults as f64
-    }),
+    figure(
+        Memory,
+        "minor_faults",
+        "minor faults",
+        "pages",
+        0,
+        |round| round.load.minor_faults as f64,
+    ),
     figure(
         Serving,
         "requests_per_second",

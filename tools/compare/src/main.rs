@@ -2,6 +2,7 @@
 
 mod args;
 mod binary;
+mod busy;
 mod compare;
 mod figure;
 mod ini;
@@ -53,6 +54,10 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for, and writes what was found.
 fn compare_all(args: &Args) -> Result<(), String> {
+    if let Some(file) = &args.again {
+        let results = results::read(file)?;
+        return write(&results, &folder(args)?);
+    }
     load::check()?;
     let host = host(args)?;
     let mut workloads = workloads(args, &host)?;
@@ -71,8 +76,7 @@ fn compare_all(args: &Args) -> Result<(), String> {
             .iter()
             .try_for_each(|workload| compare::look(workload, &host, &progress));
     }
-    let out = absolute(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
-    fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let out = folder(args)?;
 
     let progress = progress::Progress::new();
     let mut results = Results {
@@ -97,6 +101,13 @@ fn compare_all(args: &Args) -> Result<(), String> {
     write(&results, &out)?;
     progress.say(&format!("{} is ready", out.join("report.html").display()));
     Ok(())
+}
+
+/// Where the report goes.
+fn folder(args: &Args) -> Result<PathBuf, String> {
+    let out = absolute(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
+    fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    Ok(out)
 }
 
 /// The uWSGI that runs it all.

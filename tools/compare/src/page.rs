@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     plot::Plot,
-    results::Results,
+    results::{Compared, Results},
     table::{self, Sheet},
 };
 
@@ -19,6 +19,8 @@ struct Section<'a> {
     requests: usize,
     left_out: String,
     verdict: Option<String>,
+    busy: Option<String>,
+    rounds: usize,
     sheets: Vec<Sheet>,
     obstacles: Vec<(&'a str, &'a str)>,
     plots: Vec<&'a str>,
@@ -49,6 +51,8 @@ pub fn render(results: &Results, plots: &[Plot]) -> Result<String, String> {
         requests: compared.requests,
         left_out: compared.left_out.join(", "),
         verdict: table::verdict(compared),
+        busy: compared.busy(),
+        rounds: compared.rounds(),
         sheets: table::sheets(compared),
         obstacles: compared
             .methods
@@ -74,7 +78,7 @@ pub fn render(results: &Results, plots: &[Plot]) -> Result<String, String> {
                 date => results.date,
                 command => results.command,
                 machine => results.machine.to_string(),
-                rounds => results.workloads.iter().flat_map(|one| &one.methods).map(|one| one.rounds.len()).max(),
+                rounds => results.workloads.iter().map(Compared::rounds).max(),
                 sections => sections.collect::<Vec<_>>(),
                 scales => scales.collect::<Vec<_>>(),
             })

@@ -13,6 +13,7 @@ use crate::{
     method,
     results::{Compared, Grown, Results, Scale},
     stats::Spread,
+    workload,
 };
 
 /// One plot.
@@ -45,6 +46,17 @@ const COLORS: [RGBColor; method::ALL.len()] = [
     RGBColor(130, 205, 150),
 ];
 
+/// How the line of a method is broken, in their order: one that lies on another leaves it in sight.
+const BREAKS: [(u32, u32); 3] = [(1, 0), (10, 5), (3, 4)];
+
+/// What the picture is drawn with on a dark screen, instead of the colours of paper.
+const DARK: &str = "<style>@media screen and (prefers-color-scheme: dark) {
+svg text[fill=\"#000000\"] { fill: #e3e3e3; }
+svg [stroke=\"#000000\"] { stroke: #c9c9c9; }
+svg rect[fill=\"#FFFFFF\"] { fill: #15181c; }
+}</style>
+";
+
 /// The figures that are drawn as bars.
 const BARS: [&str; 4] = ["total_pss", "cpu_per_request", "leaving", "restart"];
 
@@ -63,6 +75,8 @@ pub fn all(results: &Results) -> Result<Vec<Plot>, String> {
             .and_then(|()| area.present().map_err(Into::into))
             .map_err(|error| format!("{name}: {error}"))?;
         drop(area);
+        let first = svg.find('>').map_or(0, |end| end + 2);
+        svg.insert_str(first, DARK);
         plots.push(Plot {
             name,
             place: place.to_owned(),
@@ -72,8 +86,8 @@ pub fn all(results: &Results) -> Result<Vec<Plot>, String> {
     };
     for compared in &results.workloads {
         let place = &compared.name;
-        add(format!("{place}-shared"), place, (760, 400), &|area| {
-            curve(area, compared)
+        add(format!("{place}-shared"), place, LINES, &|area| {
+            lines(area, results, compared, &shared(compared))
         })?;
         for figure in figure::ALL
             .iter()
@@ -83,18 +97,25 @@ pub fn all(results: &Results) -> Result<Vec<Plot>, String> {
                 .methods
                 .iter()
                 .filter(|one| one.figures.contains_key(figure.key));
-            let height = 70 + 26 * rows.count() as u32;
+            let height = 86 + 26 * rows.count() as u32;
             let name = format!("{place}-{}", figure.key);
             add(name, place, (370, height), &|area| {
                 bars(area, compared, figure)
             })?;
         }
     }
+    let of = |name: &str| results.workloads.iter().find(|one| one.name == name);
+    if let (Some(whole), Some(hot)) = (of(workload::WHOLE), of(workload::HOT)) {
+        add("overview".into(), "overview", LINES, &|area| {
+            lines(area, results, whole, &overview(whole, hot))
+        })?;
+    }
     for scale in &results.scales {
         let place = scale.over.name();
         add(format!("scale-{place}"), place, (560, 400), &|area| {
             let fitted = Drawing {
-                what: "total PSS, MB",
+                what: "Total PSS",
+                unit: "MB",
                 of: |point| point.total_pss,
                 fitted: true,
             };
@@ -106,7 +127,8 @@ pub fn all(results: &Results) -> Result<Vec<Plot>, String> {
             (560, 400),
             &|area| {
                 let plain = Drawing {
-                    what: "seconds until all workers are gone",
+                    what: "Until all workers are gone",
+                    unit: "seconds",
                     of: |point| point.leaving,
                     fitted: false,
                 };
@@ -117,42 +139,118 @@ pub fn all(results: &Results) -> Result<Vec<Plot>, String> {
     Ok(plots)
 }
 
+/// What a worker shares, over requests.
+struct Curve<'a> {
+    name: String,
+    method: &'a str,
+    points: &'a [(u64, Spread)],
+}
+
+/// The size of a picture with lines, small enough to be read on a telephone.
+const LINES: (u32, u32) = (560, 420);
+/// Of that, the names.
+const NAMES: u32 = 180;
+
+/// A curve for each method.
+fn shared(compared: &Compared) -> Vec<Curve<'_>> {
+    let methods = compared.methods.iter().filter(|one| !one.curve.is_empty());
+    methods
+        .map(|one| Curve {
+            name: in_words(one.method).to_owned(),
+            method: one.method,
+            points: &one.curve,
+        })
+        .collect()
+}
+
+/// The two workloads of the bundled shop in one picture: where `freeze` depends on what requests read.
+fn overview<'a>(whole: &'a Compared, hot: &'a Compared) -> Vec<Curve<'a>> {
+    let of = |compared: &'a Compared, method: &str, name: &str| {
+        let found = compared.methods.iter().find(|one| one.method == method)?;
+        (!found.curve.is_empty()).then(|| Curve {
+            name: name.to_owned(),
+            method: if name.contains("tenth") {
+                "recipe"
+            } else {
+                found.method
+            },
+            points: &found.curve,
+        })
+    };
+    let all = [
+        of(whole, "stock", "stock"),
+        of(whole, "freeze", "freeze"),
+        of(hot, "freeze", "freeze, a tenth is read"),
+        of(whole, "immortal", "immortal"),
+    ];
+    all.into_iter().flatten().collect()
+}
+
 /// Shared per worker over requests: the medians, and between the smallest and the largest a band.
-fn curve(area: &Area, compared: &Compared) -> Drawn {
+fn lines(area: &Area, results: &Results, compared: &Compared, curves: &[Curve<'_>]) -> Drawn {
+    let (uwsgi, _) = results.machine.uwsgi.split_once(" (").unwrap_or_default();
+    let (plain, strong) = (("sans-serif", 16), ("sans-serif", 20));
+    let area = area.titled("Memory that a worker still shares", strong)?;
+    let area = area.titled(&format!("{} workers; {uwsgi}", compared.workers), plain)?;
     // The curves may be anywhere, so their names are beside them.
-    let (area, names) = area.split_horizontally(590);
-    let methods = || compared.methods.iter().filter(|one| !one.curve.is_empty());
-    let points = || compared.methods.iter().flat_map(|method| &method.curve);
+    let (area, names) = area.split_horizontally(LINES.0 - NAMES);
+    let points = || curves.iter().flat_map(|curve| curve.points);
     let most = points().map(|point| point.0).max().unwrap_or(1) as f64;
-    let highest = points().map(|point| point.1.max).fold(1.0, f64::max);
+    let highest = points().map(|point| point.1.max).fold(1.0, f64::max) * 1.08;
     let mut chart = ChartBuilder::on(&area)
-        .caption("Memory that a worker still shares", ("sans-serif", 19))
-        .margin(12)
-        .x_label_area_size(42)
-        .y_label_area_size(60)
-        .build_cartesian_2d(0.0..most, 0.0..highest * 1.08)?;
+        .margin(10)
+        .margin_right(0)
+        .x_label_area_size(48)
+        .y_label_area_size(62)
+        .build_cartesian_2d(0.0..most, 0.0..highest)?;
     chart
         .configure_mesh()
-        .light_line_style(WHITE)
+        .light_line_style(TRANSPARENT)
+        .x_labels(5)
         .x_desc("requests, all workers together")
         .y_desc("MB per worker")
         .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0}"))
+        .label_style(plain)
         .draw()?;
-    for (i, method) in methods().enumerate() {
-        let color = color(method.method);
-        let at = |of: fn(&Spread) -> f64| method.curve.iter().map(move |(x, y)| (*x as f64, of(y)));
+    let ends = curves.iter().filter_map(|curve| curve.points.last());
+    let ends: Vec<i32> = ends
+        .map(|(_, y)| chart.backend_coord(&(most, y.median)).1)
+        .collect();
+    let top = names.get_base_pixel().1;
+    for (curve, y) in curves.iter().zip(apart(&ends, 20)) {
+        let color = color(curve.method);
+        let at = |of: fn(&Spread) -> f64| curve.points.iter().map(move |(x, y)| (*x as f64, of(y)));
         let band: Vec<(f64, f64)> = at(|y| y.max).chain(at(|y| y.min).rev()).collect();
         chart.draw_series([Polygon::new(band, color.mix(0.15))])?;
+        let (on, off) = breaks(curve.method);
+        let style = color.stroke_width(3);
         let median = at(|y| y.median);
-        chart.draw_series(LineSeries::new(median, color.stroke_width(2)))?;
-        let y = 60 + 22 * i as i32;
-        let sample = PathElement::new([(0, y), (22, y)], color.stroke_width(3));
-        names.draw(&sample)?;
-        let style = ("sans-serif", 12).into_text_style(&names);
+        match off {
+            0 => chart
+                .draw_series(LineSeries::new(median, style))
+                .map(drop)?,
+            _ => chart
+                .draw_series(DashedLineSeries::new(median, on, off, style))
+                .map(drop)?,
+        }
+        let style = plain.into_text_style(&names).color(&color);
         let style = style.pos(Pos::new(HPos::Left, VPos::Center));
-        names.draw(&Text::new(method.method, (28, y), style))?;
+        names.draw(&Text::new(curve.name.as_str(), (8, y - top), style))?;
     }
     Ok(())
+}
+
+/// The same places, moved so that two are `least` apart.
+fn apart(places: &[i32], least: i32) -> Vec<i32> {
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by_key(|&i| places[i]);
+    let mut moved = places.to_vec();
+    // Upwards from the lowest, which is the last: below it is the axis.
+    for pair in order.windows(2).rev() {
+        moved[pair[0]] = moved[pair[0]].min(moved[pair[1]] - least);
+    }
+    moved
 }
 
 /// A bar for each method: the median, and a whisker from the smallest to the largest.
@@ -167,11 +265,10 @@ fn bars(area: &Area, compared: &Compared, figure: &Figure) -> Drawn {
         .fold(0.0, f64::max)
         .max(1e-9);
     let names: Vec<&str> = rows.iter().map(|row| row.0).collect();
-    let caption = format!("{} {}", figure.title, figure.unit);
     let mut chart = ChartBuilder::on(area)
-        .caption(caption.trim(), ("sans-serif", 16))
+        .caption(figure.title, ("sans-serif", 16))
         .margin(8)
-        .x_label_area_size(24)
+        .x_label_area_size(40)
         .y_label_area_size(128)
         .build_cartesian_2d(0.0..most * 1.22, (0..names.len() - 1).into_segmented())?;
     let name = |place: &SegmentValue<usize>| match place {
@@ -190,8 +287,9 @@ fn bars(area: &Area, compared: &Compared, figure: &Figure) -> Drawn {
     chart
         .configure_mesh()
         .disable_y_mesh()
-        .light_line_style(WHITE)
+        .light_line_style(TRANSPARENT)
         .x_labels(4)
+        .x_desc(figure.unit)
         .y_labels(names.len())
         .y_label_formatter(&name)
         .draw()?;
@@ -220,6 +318,7 @@ fn bars(area: &Area, compared: &Compared, figure: &Figure) -> Drawn {
 /// What of a growth is drawn.
 struct Drawing {
     what: &'static str,
+    unit: &'static str,
     of: fn(&Grown) -> f64,
     /// The line is the fitted one, not one from point to point.
     fitted: bool,
@@ -239,8 +338,9 @@ fn growth(area: &Area, scale: &Scale, drawing: &Drawing) -> Drawn {
         .build_cartesian_2d(0.0..furthest * 1.05, 0.0..highest * 1.08)?;
     chart
         .configure_mesh()
-        .light_line_style(WHITE)
+        .light_line_style(TRANSPARENT)
         .x_desc(scale.over.unit())
+        .y_desc(drawing.unit)
         .x_label_formatter(&|x| format!("{x:.0}"))
         .draw()?;
     for growth in scale
@@ -274,6 +374,37 @@ fn growth(area: &Area, scale: &Scale, drawing: &Drawing) -> Drawn {
 }
 
 fn color(name: &str) -> RGBColor {
+    COLORS[place(name)]
+}
+
+fn breaks(name: &str) -> (u32, u32) {
+    BREAKS[place(name) % BREAKS.len()]
+}
+
+fn place(name: &str) -> usize {
     let place = method::ALL.iter().position(|method| method.name == name);
-    COLORS[place.unwrap_or_default()]
+    place.unwrap_or_default()
+}
+
+/// A method as texts call it.
+fn in_words(name: &str) -> &str {
+    match name {
+        "bootstrap" => "threshold 0, os._exit",
+        "recipe" => "collect + freeze",
+        "cinderx" => "immortalize_heap()",
+        "off" => "pycow-gc = off",
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_lie_on_each_other() {
+        assert_eq!(apart(&[100, 300], 20), [100, 300]);
+        assert_eq!(apart(&[300, 295, 290], 20), [300, 280, 260]);
+        assert_eq!(apart(&[], 20), [0; 0]);
+    }
 }

@@ -1,9 +1,9 @@
 //! What a comparison found: `results.json`, from which every other output is made.
 
-use std::{collections::BTreeMap, fmt, fs, thread, time::SystemTime};
+use std::{collections::BTreeMap, fmt, fs, path::Path, thread, time::SystemTime};
 
 use pycow_testkit::{proc, Host};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     binary,
@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// Everything.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Results {
     /// When it began, UTC.
     pub date: String,
@@ -28,7 +29,7 @@ pub struct Results {
 }
 
 /// Where it was measured.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Machine {
     /// uWSGI and its CPython.
     pub uwsgi: String,
@@ -41,7 +42,8 @@ pub struct Machine {
 }
 
 /// One workload, by every method.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Compared {
     /// A word, for file names.
     pub name: String,
@@ -58,7 +60,7 @@ pub struct Compared {
 }
 
 /// One method on one workload.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Measured {
     /// The method.
     pub method: &'static str,
@@ -67,6 +69,7 @@ pub struct Measured {
     /// Why there are no figures, or fewer rounds.
     pub obstacle: Option<String>,
     /// By the key of the figure, in the unit in which it is shown.
+    #[serde(borrow)]
     pub figures: BTreeMap<&'static str, Spread>,
     /// Megabytes shared per worker, over requests.
     pub curve: Vec<(u64, Spread)>,
@@ -75,7 +78,8 @@ pub struct Measured {
 }
 
 /// What happens as something grows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Scale {
     /// What grows.
     pub over: Over,
@@ -86,7 +90,7 @@ pub struct Scale {
 }
 
 /// What grows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Over {
     /// The number of workers.
@@ -96,7 +100,7 @@ pub enum Over {
 }
 
 /// What happens by one method.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Growth {
     /// The method.
     pub method: &'static str,
@@ -113,7 +117,7 @@ pub struct Growth {
 }
 
 /// One size.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Grown {
     /// Their number.
     pub workers: usize,
@@ -219,6 +223,41 @@ impl Measured {
     pub fn median(&self, key: &str) -> Option<f64> {
         self.figures.get(key).map(|spread| spread.median)
     }
+}
+
+impl Compared {
+    /// How often each method was run, at most.
+    pub fn rounds(&self) -> usize {
+        let rounds = self.methods.iter().map(|one| one.rounds.len());
+        rounds.max().unwrap_or_default()
+    }
+
+    /// What there is to say of other programs that ran meanwhile, if they took more than a little.
+    pub fn busy(&self) -> Option<String> {
+        const LITTLE: f64 = 0.05;
+        let others = self.methods.iter().flat_map(|one| &one.rounds);
+        let others: Vec<f64> = others.map(|round| round.others).collect();
+        let busy = others.iter().filter(|share| **share > LITTLE).count();
+        let most = others.iter().copied().fold(0.0, f64::max) * 100.0;
+        (busy > 0).then(|| {
+            format!(
+                "This machine was busy: in {busy} of {} runs other programs took more than 5% of its processors, \
+                 {most:.0}% at most. Memory hardly depends on that; times and requests per second do.",
+                others.len()
+            )
+        })
+    }
+}
+
+/// What an earlier comparison wrote.
+///
+/// # Errors
+/// If it cannot be read, or is of another version.
+pub fn read(file: &Path) -> Result<Results, String> {
+    let told = |error: &dyn fmt::Display| format!("{}: {error}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| told(&error))?;
+    // The names of methods and figures live as long as the program.
+    serde_json::from_str(text.leak()).map_err(|error| told(&error))
 }
 
 /// Now, as `2017-01-31T09:30:00Z`.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use pycow_testkit::{proc, Host, Instance};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::{
@@ -26,7 +26,7 @@ const MERGE_LIMIT: Duration = Duration::from_secs(90);
 const STEPS: [f64; 9] = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0];
 
 /// The memory of the workers after so many requests. Bytes, the mean over the workers.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Point {
     /// Requests, all workers together.
     pub requests: u64,
@@ -37,7 +37,7 @@ pub struct Point {
 }
 
 /// What the load did to the workers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Load {
     /// From the fork on.
     pub curve: Vec<Point>,

@@ -1,9 +1,9 @@
 //! Medians, and a line through points.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Several measurements of one thing.
-#[derive(Clone, Copy, Debug, Serialize, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
 pub struct Spread {
     /// The middle one; of an even number the mean of the two in the middle.
     pub median: f64,
@@ -28,8 +28,15 @@ impl Spread {
     }
 }
 
+impl Spread {
+    /// Each value of one is beside values of the other: they do not differ.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.min <= other.max && other.min <= self.max
+    }
+}
+
 /// The line `base + slope * x` that is nearest to the points, by least squares.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Line {
     /// At x = 0.
     pub base: f64,
@@ -72,6 +79,14 @@ mod tests {
         assert_eq!((odd.median, odd.min, odd.max), (2.0, 1.0, 3.0));
         assert_eq!(Spread::of([4.0, 1.0]).unwrap().median, 2.5);
         assert_eq!(Spread::of([]), None);
+    }
+
+    #[test]
+    fn spreads_that_overlap_are_no_difference() {
+        let of = |values: [f64; 2]| Spread::of(values).unwrap();
+        assert!(of([1.0, 3.0]).overlaps(&of([2.0, 9.0])));
+        assert!(of([2.0, 9.0]).overlaps(&of([3.0, 4.0])));
+        assert!(!of([1.0, 2.0]).overlaps(&of([2.1, 9.0])));
     }
 
     #[test]

@@ -38,8 +38,18 @@ pub struct Cell {
     pub median: String,
     /// Smallest and largest.
     pub range: String,
-    /// Of stock's, if that is not zero.
-    pub ratio: Option<String>,
+    /// Of stock's, if that is not zero; or that there is no difference.
+    pub ratio: Option<Ratio>,
+}
+
+/// A figure beside stock's.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ratio {
+    /// Of the medians.
+    Of(String),
+    /// The rounds of both overlap: whatever is between the medians may be chance.
+    Same,
 }
 
 const SHEETS: [(About, &str); 3] = [
@@ -112,13 +122,21 @@ fn line(measured: &Measured, stock: Option<&Measured>, figures: &[&Figure]) -> L
     let cell = |figure: &&Figure| {
         let spread = measured.figures.get(figure.key)?;
         let digits = figure.digits;
-        let base = stock.and_then(|stock| stock.median(figure.key));
-        let base = base
-            .filter(|base| *base != 0.0 && stock.is_some_and(|one| one.method != measured.method));
+        let other = stock.filter(|stock| stock.method != measured.method);
+        let base = other.and_then(|stock| stock.figures.get(figure.key));
+        // One round tells nothing of how much a figure varies. Memory hardly does, times do.
+        let base = base.filter(|base| {
+            base.median != 0.0 && (measured.rounds.len() > 1 || figure.about == About::Memory)
+        });
         Some(Cell {
             median: format!("{:.digits$}", spread.median),
             range: format!("{:.digits$}..{:.digits$}", spread.min, spread.max),
-            ratio: base.map(|base| format!("{:.2}", spread.median / base)),
+            ratio: base.map(
+                |base| match measured.rounds.len() > 1 && spread.overlaps(base) {
+                    true => Ratio::Same,
+                    false => Ratio::Of(format!("{:.2}", spread.median / base.median)),
+                },
+            ),
         })
     };
     Line {
@@ -139,17 +157,16 @@ pub fn print_brief(compared: &Compared) {
 }
 
 fn print_sheets(compared: &Compared, sheets: Vec<Sheet>) {
-    let rounds = compared.methods.iter().map(|one| one.rounds.len()).max();
-    let rounds = rounds.unwrap_or_default();
+    let rounds = compared.rounds();
     tell!(
-        "\n{}: {} workers, {} requests; {}x: of stock",
+        "\n{}: {} workers, {} requests; {}",
         compared.title,
         compared.workers,
         compared.requests,
         if rounds > 1 {
-            "medians with min..max, "
+            "medians with min..max, x: of stock, ~: no difference, the ranges overlap"
         } else {
-            ""
+            "one round, x: of stock"
         }
     );
     for sheet in sheets {
@@ -159,10 +176,11 @@ fn print_sheets(compared: &Compared, sheets: Vec<Sheet>) {
         for line in sheet.rows {
             let mut row = Row::from([line.method]);
             for cell in line.cells {
-                let ratio = cell
-                    .ratio
-                    .map(|ratio| format!("  x{ratio}"))
-                    .unwrap_or_default();
+                let ratio = match cell.ratio {
+                    Some(Ratio::Of(ratio)) => format!("  x{ratio}"),
+                    Some(Ratio::Same) => "  ~".into(),
+                    None => String::new(),
+                };
                 // Of one round there is no range.
                 let range = if rounds > 1 {
                     format!("\n{}", cell.range)
@@ -187,6 +205,9 @@ fn print_sheets(compared: &Compared, sheets: Vec<Sheet>) {
     }
     if let Some(verdict) = verdict(compared) {
         tell!("{verdict}\n");
+    }
+    if let Some(busy) = compared.busy() {
+        tell!("{busy}\n");
     }
 }
 

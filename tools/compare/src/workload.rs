@@ -56,6 +56,9 @@ pub const PRODUCTS: usize = 60_000;
 /// The bundled workload that reads all of its catalogue.
 pub const WHOLE: &str = "whole";
 
+/// The bundled workload that reads a tenth of it.
+pub const HOT: &str = "hot";
+
 const BUNDLED: [Bundled; 5] = [
     Bundled {
         name: WHOLE,
@@ -66,7 +69,7 @@ const BUNDLED: [Bundled; 5] = [
         short: false,
     },
     Bundled {
-        name: "hot",
+        name: HOT,
         title: "requests over a hot tenth of the heap",
         path: "/offers/{}/popular",
         products: PRODUCTS,

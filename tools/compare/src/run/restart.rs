@@ -7,7 +7,7 @@ use std::{
 };
 
 use pycow_testkit::{proc, signal::SIGHUP};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Running, START_LIMIT};
 use crate::notes;
@@ -16,7 +16,7 @@ use crate::notes;
 const LEAVE_LIMIT: Duration = Duration::from_secs(120);
 
 /// What a restart of the whole instance did. Seconds from SIGHUP on.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Restart {
     /// Until the last of the old workers was gone.
     pub leaving: f64,
