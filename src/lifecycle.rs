@@ -49,6 +49,7 @@ pub fn before_first_fork() {
             .with_gil(|gil| heap::freeze(plugin, gil, "before the fork"));
     }
     sharing::before_fork(plugin);
+    sharing::why::before_fork(plugin);
 }
 
 /// The first moment of a worker, a mule or a spooler; also of the only process without a master.

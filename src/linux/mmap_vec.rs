@@ -60,6 +60,11 @@ impl<T: Copy> MmapVec<T> {
         Ok(())
     }
 
+    /// Adds values.
+    pub fn extend(&mut self, values: &[T]) -> Result<(), OutOfMemory> {
+        values.iter().try_for_each(|&value| self.push(value))
+    }
+
     /// Takes the value that was added last.
     pub fn pop(&mut self) -> Option<T> {
         self.length = self.length.checked_sub(1)?;

@@ -61,6 +61,22 @@ impl<'a> Collector<'a> {
         Ok(u64::try_from(first).unwrap_or(0))
     }
 
+    /// Collections of a generation so far: `gc.get_stats()`.
+    pub fn collections(&self, generation: i32) -> Result<u64, PyErr> {
+        let gil = self.module.gil();
+        let stats = self.module.call_method(c"get_stats", &[])?;
+        let oldest = stats.call_method(c"__getitem__", &[&gil.int(generation)?])?;
+        let count = oldest
+            .item(c"collections")
+            .map_or(Ok(0), |it| it.as_i64())?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// How many objects are frozen: `gc.get_freeze_count()`.
+    pub fn frozen(&self) -> Result<i64, PyErr> {
+        self.module.call_method(c"get_freeze_count", &[])?.as_i64()
+    }
+
     /// A full collection, unless the application switched the collector off (`gc.disable`).
     pub fn collect(&self) {
         // SAFETY: the GIL is held; it keeps the exception that is set, if one is.
@@ -78,7 +94,7 @@ impl<'a> Collector<'a> {
     /// which the children's new objects would fill, which copies the pages around them.
     pub fn freeze(&self) -> Result<i64, PyErr> {
         self.module.call_method(c"freeze", &[])?;
-        self.module.call_method(c"get_freeze_count", &[])?.as_i64()
+        self.frozen()
     }
 }
 

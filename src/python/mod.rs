@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "a host: CPython's functions and objects")]
 
 pub mod api;
+pub mod blocks;
 pub mod code;
 pub mod configured;
 pub mod exit;

@@ -116,7 +116,7 @@ impl Display for Thousandths {
 }
 
 /// A text in quotes (RFC 8259, section 7).
-struct Text<'a>(&'a str);
+pub(super) struct Text<'a>(pub &'a str);
 
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

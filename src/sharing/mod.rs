@@ -22,6 +22,7 @@ mod sampler;
 mod slot;
 mod slots;
 mod textfile;
+pub mod why;
 
 use collections::Collections;
 use sampler::Sampler;

@@ -3,7 +3,8 @@
 use std::{ffi::CStr, fmt, sync::atomic::Ordering::Relaxed};
 
 use super::{
-    instance_info::InstanceInfo, json, own_slot, prometheus, slot::Gauge, slots::SlotTable, SHARING,
+    instance_info::InstanceInfo, json, own_slot, prometheus, slot::Gauge, slots::SlotTable, why,
+    SHARING,
 };
 use crate::{
     config::{GcPolicy, Thresholds},
@@ -18,9 +19,14 @@ use crate::{
 };
 
 /// The functions that others may call: what uWSGI is told of each, and its name.
-const FUNCTIONS: [(usize, &CStr); 2] = [(JSON, c"pycow.json"), (TEXT, c"pycow.prometheus")];
+const FUNCTIONS: [(usize, &CStr); 3] = [
+    (JSON, c"pycow.json"),
+    (TEXT, c"pycow.prometheus"),
+    (WHY, c"pycow.why"),
+];
 const JSON: usize = 1;
 const TEXT: usize = 2;
+const WHY: usize = 3;
 
 /// uWSGI sets up metrics and log format next.
 pub(super) fn register(plugin: &Plugin, slots: &'static SlotTable) {
@@ -83,6 +89,9 @@ fn variable(variable: Variable) -> Option<u64> {
 
 /// What the RPC function of that number answers; `thresholds` are those in force in workers.
 pub fn answer(plugin: &Plugin, function: usize, thresholds: Option<Thresholds>) -> Option<String> {
+    if function == WHY {
+        return Some(why::answer(plugin));
+    }
     let slots = &SHARING.get()?.slots;
     let mut text = String::new();
     let info = instance_info(plugin);

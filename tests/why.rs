@@ -1,0 +1,181 @@
+//! `pycow.why`: what made a worker's memory its own, told by applications that have one way each.
+
+use pycow_testkit::{hosts, proc, Host, Instance, Uwsgi};
+use serde_json::Value;
+
+/// Serves `/why`, and `/work` by the function of that name.
+const VIEW: &str = r#"
+import gc, uwsgi
+
+class Row:
+    __slots__ = ("value",)
+    def __init__(self, value):
+        self.value = value
+
+def application(env, start):
+    start("200 OK", [])
+    if env["PATH_INFO"] == "/why":
+        return [uwsgi.rpc(None, b"pycow.why")]
+    work()
+    return [b"done"]
+"#;
+
+const REFERENCES: &str = "
+rows = [Row(None) for _ in range(200_000)]
+def work():
+    for row in rows:
+        pass
+";
+
+const COLLECTION: &str = "
+rows = [[i] for i in range(100_000)]
+def work():
+    gc.collect()
+";
+
+const WRITES: &str = "
+rows = [Row(None) for _ in range(200_000)]
+def work():
+    for row in rows:
+        row.value = True
+";
+
+const HOLES: &str = "
+rows = [Row(None) for _ in range(200_000)]
+rows = rows[::4]
+new = [None] * 150_000
+def work():
+    for i in range(150_000):
+        new[i] = Row(None)
+";
+
+fn started(host: &Host, work: &str, gc: &str) -> Instance {
+    Uwsgi::on(host)
+        .app(&format!("{VIEW}{work}"))
+        .with_pycow()
+        .set("pycow-gc", gc)
+        .set("processes", 2)
+        .set("cheaper", 1)
+        .start()
+}
+
+fn why(uwsgi: &Instance) -> Value {
+    let answer = uwsgi.get("/why");
+    serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body))
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value}"))
+}
+
+/// The names of an object's numbers, the greatest first.
+fn falling(object: &Value) -> Vec<(String, u64)> {
+    let object = object.as_object().unwrap();
+    let numbers = object.iter().filter(|(_, value)| value.is_u64());
+    let mut all: Vec<_> = numbers
+        .map(|(name, value)| (name.clone(), number(value)))
+        .collect();
+    all.sort_by_key(|(_, value)| std::cmp::Reverse(*value));
+    all
+}
+
+fn sum(list: &Value, of: &str) -> u64 {
+    list.as_array()
+        .unwrap()
+        .iter()
+        .map(|it| number(&it[of]))
+        .sum()
+}
+
+/// A report whose parts are those of the whole, and the whole is what the kernel says: before or after it,
+/// for pages of libraries are private until another test maps them.
+fn that_adds_up(uwsgi: &Instance) -> Value {
+    let kernel = || proc::rollup(uwsgi.workers()[0]).private();
+    let before = kernel();
+    let report = why(uwsgi);
+    let (least, most) = (before.min(kernel()), before.max(kernel()));
+    let (new, copied) = (
+        sum(&report["mappings"], "new"),
+        sum(&report["mappings"], "copied"),
+    );
+    assert_eq!(new + copied, number(&report["private"]), "{report:#}");
+    let parts: u64 = falling(&report["copied"])
+        .iter()
+        .map(|(_, bytes)| bytes)
+        .sum();
+    assert_eq!(
+        parts + sum(&report["copied"]["types"], "bytes"),
+        copied,
+        "{report:#}"
+    );
+    let causes: u64 = falling(&report["causes"])
+        .iter()
+        .map(|(_, bytes)| bytes)
+        .sum();
+    assert_eq!(causes, copied, "{report:#}");
+    let private = number(&report["private"]);
+    assert!(
+        (least - least / 50..=most + most / 50).contains(&private),
+        "{private} of {least} to {most}: {report:#}"
+    );
+    report
+}
+
+#[test]
+fn the_right_cause_comes_first() {
+    let cases = [
+        ("reference_counts", REFERENCES, "freeze", ".Row"),
+        ("collection", COLLECTION, "keep", "list"),
+        ("writes", WRITES, "freeze", ".Row"),
+        ("writes", HOLES, "freeze", "free_blocks"),
+    ];
+    for host in hosts() {
+        for (cause, work, gc, what) in cases {
+            println!("{} {cause} {what}", host.name);
+            let uwsgi = started(&host, work, gc);
+            uwsgi.get("/why");
+            let before = why(&uwsgi);
+            uwsgi.get("/work");
+            let report = that_adds_up(&uwsgi);
+            let grown = number(&report["private"]) - number(&before["private"]);
+            assert!(grown > 2 << 20, "{grown}: {report:#}");
+            assert_eq!(falling(&report["causes"])[0].0, cause, "{report:#}");
+            let first = &report["copied"]["types"][0];
+            let types = number(&first["bytes"]);
+            let (rest, bytes) = &falling(&report["copied"])[0];
+            let name = first["type"].as_str().unwrap();
+            let found = if types > *bytes { name } else { rest };
+            assert!(found.ends_with(what), "{report:#}");
+        }
+    }
+}
+
+#[test]
+fn looking_copies_nothing() {
+    for host in hosts() {
+        println!("{}", host.name);
+        let uwsgi = started(&host, REFERENCES, "freeze");
+        uwsgi.get("/work");
+        uwsgi.get("/why");
+        let worker = uwsgi.workers()[0];
+        let before = proc::rollup(worker).private();
+        let begin = std::time::Instant::now();
+        why(&uwsgi);
+        let took = begin.elapsed();
+        let after = proc::rollup(worker).private();
+        println!("{before} -> {after} in {took:?}");
+        assert!(after < before + 500_000, "{before} {after}");
+    }
+}
+
+#[test]
+fn without_a_master_nothing_is_a_copy() {
+    let uwsgi = Uwsgi::on(&pycow_testkit::default_host())
+        .app(&format!("{VIEW}{REFERENCES}"))
+        .with_pycow()
+        .unset("master")
+        .start();
+    let report = why(&uwsgi);
+    assert_eq!(sum(&report["mappings"], "copied"), 0, "{report:#}");
+    assert!(report["missing"].is_null() && sum(&report["mappings"], "new") > 10 << 20);
+}
