@@ -36,6 +36,7 @@ pub fn write(
         }
         process(out, role, &sample, now)?;
         if let Some(slot) = table.slot(role) {
+            write!(out, ",\"moved_marks\":{}", slot.moved_marks())?;
             of_collector(out, &slot.collections())?;
             if let Some(microseconds) = slot.hooks() {
                 write!(out, ",\"exit_hooks\":{}", Thousandths(microseconds / 1000))?;
@@ -176,6 +177,7 @@ mod tests {
         let worker = table.slot(Role::Worker(2)).unwrap();
         worker.hooks_over(1_500_000);
         worker.write(&sample);
+        worker.count_moved_marks(3);
         worker.tell_collections(&Collections {
             thresholds: Thresholds::new(&[700, 10, 10]),
             generations: [3, 2, 1].map(|n| Generation {
@@ -189,7 +191,7 @@ mod tests {
         assert_eq!(report["total_pss"], 120);
         let expected = json!({
             "role": "worker", "id": 2, "pid": 77, "requests": 3, "inherited": 5u64 << 40,
-            "shared": 400, "private": 30, "pss": 60, "ksm": 7, "age": 0.25, "exit_hooks": 1.5,
+            "shared": 400, "private": 30, "pss": 60, "ksm": 7, "age": 0.25, "exit_hooks": 1.5, "moved_marks": 3,
             "gc": {
                 "thresholds": [700, 10, 10], "collections": [3, 2, 1],
                 "seconds": [0.004, 0.003, 0.001], "found": [30, 20, 10],

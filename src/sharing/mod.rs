@@ -4,7 +4,7 @@
 //! descriptors that they hand to it; without a master the only process reads its own.
 
 use std::{
-    sync::{Mutex, OnceLock},
+    sync::{atomic::Ordering::Relaxed, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -171,6 +171,7 @@ pub fn request_done(plugin: &Plugin, process: &Process, requests: u64) {
         return;
     };
     slot.count(requests);
+    slot.count_moved_marks(process.moved_marks.load(Relaxed));
     // Another thread is at it already.
     let Ok(mut sampler) = sharing.sampler.try_lock() else {
         return;

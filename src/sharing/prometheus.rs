@@ -4,6 +4,8 @@
 //! and spoolers have the same under `uwsgi_mule_..` and `uwsgi_spooler_..`, the master, of which there
 //! is one, under `uwsgi_master_..` without a label.
 
+mod of_python;
+
 use std::{
     fmt::{self, Display, Write},
     sync::atomic::Ordering::Relaxed,
@@ -41,7 +43,8 @@ pub fn write(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) 
         }
     }
     total(out, table)?;
-    collections(out, table)?;
+    of_python::moved_marks(out, facts, table)?;
+    of_python::collections(out, table)?;
     hooks(out, facts, table)
 }
 
@@ -128,60 +131,6 @@ fn total(out: &mut impl Write, table: &SlotTable) -> fmt::Result {
         "Memory of the whole instance, every shared page counted once",
     )?;
     writeln!(out, "{NAME} {}", table.total_pss().load(Relaxed))
-}
-
-type Number = fn(&Generation) -> f64;
-
-/// Name, meaning and number of what is told of every generation of a worker's collector.
-const COLLECTIONS: [(&str, &str, Number); 3] = [
-    ("collections", "Collections", |one| one.collections as f64),
-    ("seconds", "CPU time of collections", |one| {
-        one.nanoseconds as f64 / 1e9
-    }),
-    (
-        "found_objects",
-        "Objects that collections found unreachable",
-        |one| one.found as f64,
-    ),
-];
-
-fn collections(out: &mut impl Write, table: &SlotTable) -> fmt::Result {
-    let workers: Vec<_> = table
-        .samples()
-        .filter_map(|(role, _)| match role {
-            Role::Worker(number) => Some((number, table.slot(role)?.collections())),
-            _ => None,
-        })
-        .filter(|(_, told)| told.thresholds.is_some())
-        .collect();
-    if workers.is_empty() {
-        return Ok(());
-    }
-    for (name, meaning, number) in COLLECTIONS {
-        let name = format_args!("uwsgi_worker_gc_{name}_total");
-        head_of(
-            out,
-            name,
-            format_args!("{meaning}, by the oldest generation looked at"),
-            "counter",
-        )?;
-        for (worker, told) in &workers {
-            for (i, one) in told.generations.iter().enumerate() {
-                let labels = format_args!("worker_id=\"{worker}\",generation=\"{i}\"");
-                writeln!(out, "{name}{{{labels}}} {}", number(one))?;
-            }
-        }
-    }
-    const THRESHOLD: &str = "uwsgi_worker_gc_threshold";
-    head(out, THRESHOLD, "The collector's thresholds in force")?;
-    for (worker, told) in &workers {
-        let thresholds = told.thresholds.iter().flat_map(|t| t.values());
-        for (i, threshold) in thresholds.enumerate() {
-            let labels = format_args!("worker_id=\"{worker}\",generation=\"{i}\"");
-            writeln!(out, "{THRESHOLD}{{{labels}}} {threshold}")?;
-        }
-    }
-    Ok(())
 }
 
 fn hooks(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> fmt::Result {

@@ -54,6 +54,9 @@ const HOOKS: usize = 8;
 /// What `HOOKS` is to be if the process, which is leaving, never gets to tell.
 const HOOKS_AT_WORST: usize = 9;
 
+/// Marks of immortal objects that were put back. Collections have the numbers before it.
+const MOVED_MARKS: usize = 24;
+
 /// One process's place.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot(pub(super) &'static [AtomicI64]);
@@ -92,6 +95,16 @@ impl Slot {
         if self.pid() == pid {
             self.store_usage(usage, at);
         }
+    }
+
+    /// So many marks of immortal objects had moved in the process that sits here.
+    pub fn count_moved_marks(self, marks: u64) {
+        self.store(MOVED_MARKS, marks);
+    }
+
+    /// See [`Slot::count_moved_marks`].
+    pub fn moved_marks(self) -> u64 {
+        self.number(MOVED_MARKS)
     }
 
     /// The process that sits here has served so many requests.
