@@ -11,7 +11,7 @@ use std::{
     sync::atomic::Ordering::Relaxed,
 };
 
-use super::{collections::Generation, instance_info::InstanceInfo, slot::Sample, slots::SlotTable};
+use super::{instance_info::InstanceInfo, slot::Sample, slots::SlotTable};
 use crate::plugin::Role;
 
 type Size = fn(&Sample) -> u64;
