@@ -189,7 +189,7 @@ fn snmp_answers_them() {
     let shared = proc::rollup(uwsgi.workers()[0]).shared();
     // 1.3.6.1.4.1.35156.17.3.1.101; 35156 is 2, 18, 84 in base 128.
     let oid = ber(6, &[0x2b, 6, 1, 4, 1, 0x82, 0x92, 0x54, 17, 3, 1, 101]);
-    let binding = ber(0x30, &[oid, ber(5, &[])].concat());
+    let binding = ber(0x30, &[oid.clone(), ber(5, &[])].concat());
     let (zero, bindings) = (ber(2, &[0]), ber(0x30, &binding));
     let get = ber(
         0xa0,
@@ -206,9 +206,11 @@ fn snmp_answers_them() {
         socket.send_to(&request, ("127.0.0.1", port)).unwrap();
         let mut answer = [0; 512];
         let length = socket.recv(&mut answer).ok()?;
-        // The value is what comes last: its type, its length, its bytes.
-        let width = (1..=8).find(|n| answer[length - n - 1] as usize == *n)?;
-        let bytes = &answer[length - width..length];
+        // Behind the name stand the value's type, its length, its bytes.
+        let answer = &answer[..length];
+        let name = answer.windows(oid.len()).position(|bytes| bytes == oid)?;
+        let value = answer.get(name + oid.len()..)?;
+        let bytes = value.get(2..2 + usize::from(*value.get(1)?))?;
         let value = bytes
             .iter()
             .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
