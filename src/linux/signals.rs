@@ -5,7 +5,7 @@
 use std::{
     ffi::c_int,
     mem, ptr,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed},
 };
 
 /// Those that make a worker, a mule or a spooler leave (core/uwsgi.c, core/mule.c).
@@ -228,11 +228,14 @@ pub struct TerminationIgnored(());
 /// What happened at the ending signals before [`TerminationIgnored`].
 static BEFORE: [AtomicUsize; ENDING.len()] = [const { AtomicUsize::new(0) }; ENDING.len()];
 static IGNORED: AtomicBool = AtomicBool::new(false);
+/// The process that ignores them.
+static LEAVING: AtomicI32 = AtomicI32::new(0);
 static WATCHING_FORKS: AtomicBool = AtomicBool::new(false);
 
 impl TerminationIgnored {
     /// From now on. Not async-signal-safe: pthread_atfork(3) allocates.
     pub fn from_now_on() -> Self {
+        LEAVING.store(super::process::pid(), Relaxed);
         // SAFETY: `do_nothing` is async-signal-safe.
         let nothing = action(unsafe { SignalHandler::new(do_nothing) }, libc::SA_RESTART);
         for (signal, before) in ENDING.into_iter().zip(&BEFORE) {
@@ -255,9 +258,12 @@ impl Drop for TerminationIgnored {
 }
 
 fn put_back() {
-    if !IGNORED.swap(false, Relaxed) {
-        return;
+    if IGNORED.swap(false, Relaxed) {
+        restore_handlers();
     }
+}
+
+fn restore_handlers() {
     for (signal, before) in ENDING.into_iter().zip(&BEFORE) {
         // SAFETY: all zeros is a valid sigaction; the address is what sigaction(2) gave.
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
@@ -272,7 +278,14 @@ unsafe extern "C" fn in_child() {
     put_back();
 }
 
-extern "C" fn do_nothing(_signal: c_int) {}
+/// Unless it comes to a child whose [`in_child`] has not run yet.
+extern "C" fn do_nothing(signal: c_int) {
+    if super::process::pid() != LEAVING.load(Relaxed) {
+        restore_handlers();
+        // It waits until this function returns.
+        raise(signal);
+    }
+}
 
 #[cfg(test)]
 mod tests {

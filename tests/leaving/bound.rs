@@ -170,7 +170,10 @@ def deaf():
     .start();
     let worker = only_worker(&uwsgi);
     const SIGKILLED: i32 = 9;
-    assert_eq!(uwsgi.wait_status(worker, || uwsgi.kill(worker, SIGTERM)), SIGKILLED);
+    assert_eq!(
+        uwsgi.wait_status(worker, || uwsgi.kill(worker, SIGTERM)),
+        SIGKILLED
+    );
 }
 
 #[test]

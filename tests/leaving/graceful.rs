@@ -61,7 +61,10 @@ fn check(host: &Host, what: &str, outcome: &Outcome) {
     assert!(outcome.answered, "{what}: cut off");
     assert_eq!(outcome.said, in_order(host), "{what}");
     let line = outcome.line.as_deref().unwrap();
-    assert!(line.contains("after 1 requests: ") && line.contains(", hooks took "), "{line}");
+    assert!(
+        line.contains("after 1 requests: ") && line.contains(", hooks took "),
+        "{line}"
+    );
 }
 
 #[test]
@@ -71,7 +74,11 @@ fn a_request_in_progress_is_answered_whatever_the_signal() {
             for signal in [SIGTERM, SIGINT, SIGHUP] {
                 let what = format!("{}, signal {signal}, threads {threads}", host.name);
                 let uwsgi = with_pycow(&host);
-                let uwsgi = if threads { uwsgi.set("threads", 3) } else { uwsgi };
+                let uwsgi = if threads {
+                    uwsgi.set("threads", 3)
+                } else {
+                    uwsgi
+                };
                 check(&host, &what, &interrupted(uwsgi, signal, false));
             }
         }
@@ -113,8 +120,14 @@ fn with_no_grace_it_is_as_without_pycow() {
 fn workers_that_wait_for_the_thunder_lock_leave_at_once() {
     for host in one_of_each() {
         for threads in [false, true] {
-            let uwsgi = with_app(&host, HOOKS).flag("thunder-lock").set("processes", 3);
-            let uwsgi = if threads { uwsgi.set("threads", 2) } else { uwsgi };
+            let uwsgi = with_app(&host, HOOKS)
+                .flag("thunder-lock")
+                .set("processes", 3);
+            let uwsgi = if threads {
+                uwsgi.set("threads", 2)
+            } else {
+                uwsgi
+            };
             let uwsgi = uwsgi.start();
             let workers = uwsgi.workers();
             for worker in &workers {
@@ -123,7 +136,12 @@ fn workers_that_wait_for_the_thunder_lock_leave_at_once() {
             let finished = uwsgi.stop();
             assert!(finished.status.success(), "{}", host.name);
             for worker in workers {
-                assert_eq!(said(&finished.log, worker), in_order(&host), "{}", host.name);
+                assert_eq!(
+                    said(&finished.log, worker),
+                    in_order(&host),
+                    "{}",
+                    host.name
+                );
             }
         }
     }
@@ -139,5 +157,8 @@ fn idle_workers_do_not_wait_for_their_grace() {
     let worker = super::only_worker(&uwsgi);
     uwsgi.settle();
     uwsgi.kill(worker, SIGTERM);
-    assert!(proc::gone_within(worker, std::time::Duration::from_secs(20)));
+    assert!(proc::gone_within(
+        worker,
+        std::time::Duration::from_secs(20)
+    ));
 }

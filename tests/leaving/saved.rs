@@ -61,15 +61,22 @@ fn saved(uwsgi: Uwsgi, in_master: bool) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(uwsgi.dir()).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap();
-        let Some((kind, _)) = name.split_once('-') else { continue };
+        let Some((kind, _)) = name.split_once('-') else {
+            continue;
+        };
         let bytes = fs::read(entry.path()).unwrap();
         let mut text = String::new();
         if kind == "zipped" {
-            flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).ok();
+            flate2::read::GzDecoder::new(&bytes[..])
+                .read_to_string(&mut text)
+                .ok();
         } else {
             text = String::from_utf8(bytes).unwrap();
         }
-        found.push(format!("{}: {text}", if kind == "named" { kind } else { &name }));
+        found.push(format!(
+            "{}: {text}",
+            if kind == "named" { kind } else { &name }
+        ));
     }
     found.sort();
     found
@@ -100,7 +107,12 @@ fn files_are_saved_as_without_pycow() {
         let mut expected = everything(false);
         expected.retain(|line| !line.starts_with("zipped"));
         assert_eq!(stock, expected, "{}, stock", host.name);
-        assert_eq!(saved(with_pycow(&host), false), everything(false), "{}", host.name);
+        assert_eq!(
+            saved(with_pycow(&host), false),
+            everything(false),
+            "{}",
+            host.name
+        );
     }
 }
 

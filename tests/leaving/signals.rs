@@ -106,7 +106,10 @@ fn forked_by_a_hook(uwsgi: Uwsgi) -> Vec<String> {
     let uwsgi = uwsgi.start();
     let worker = only_worker(&uwsgi);
     let finished = uwsgi.stop();
-    said(&finished.log, worker).into_iter().map(str::to_owned).collect()
+    said(&finished.log, worker)
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -127,11 +130,19 @@ def hook():
     say("over")
 "#;
     // From 3.12 on a finalizing interpreter starts no thread, so stock has no Pool there.
-    for host in one_of_each().into_iter().filter(|host| host.python < (3, 12)) {
+    for host in one_of_each()
+        .into_iter()
+        .filter(|host| host.python < (3, 12))
+    {
         let stock = forked_by_a_hook(Uwsgi::on(&host).app(&format!("{SAY}{APP}")));
         let pycow = forked_by_a_hook(with_app(&host, APP).set("pycow-exit-timeout", 50));
         assert_eq!(pycow, stock, "{}", host.name);
-        assert_eq!(pycow.last().map(String::as_str), Some("over"), "{}", host.name);
+        assert_eq!(
+            pycow.last().map(String::as_str),
+            Some("over"),
+            "{}",
+            host.name
+        );
     }
 }
 

@@ -85,7 +85,11 @@ fn a_hook_finds_thread_locals_alive() {
     for host in one_of_each() {
         for signal in [Some(SIGHUP), Some(SIGTERM), None] {
             let what = format!("{}, {signal:?}", host.name);
-            assert_eq!(found(with_app(&host, APP), signal), ["begins", "alive"], "{what}");
+            assert_eq!(
+                found(with_app(&host, APP), signal),
+                ["begins", "alive"],
+                "{what}"
+            );
         }
         let alone = with_app(&host, APP).unset("master");
         assert_eq!(found(alone, None), ["begins", "alive"], "{}", host.name);

@@ -50,7 +50,10 @@ impl Outcome {
     }
 
     fn start(&mut self, uwsgi: Uwsgi) -> Option<Instance> {
-        let uwsgi = uwsgi.flag("enable-threads").set("processes", WORKERS).launch();
+        let uwsgi = uwsgi
+            .flag("enable-threads")
+            .set("processes", WORKERS)
+            .launch();
         self.starts += 1;
         let started = uwsgi.accepts_within(WORKERS, NORMAL);
         self.starts_hung += usize::from(!started);
@@ -91,15 +94,23 @@ fn measure(host: &Host, who: Who, starts: usize, respawns: usize) -> Outcome {
 
 fn measured_hosts() -> Vec<Host> {
     let all = hosts().into_iter();
-    all.filter(|host| host.flavour == Flavour::Pypi || host.python >= (3, 14) || host.name.starts_with("debian-2.0.21"))
-        .collect()
+    all.filter(|host| {
+        host.flavour == Flavour::Pypi
+            || host.python >= (3, 14)
+            || host.name.starts_with("debian-2.0.21")
+    })
+    .collect()
 }
 
 #[test]
 fn no_worker_hangs_whatever_threads_the_master_has() {
     for host in measured_hosts() {
         if is_long() {
-            println!("{}: stock: {:?}", host.name, measure(&host, Who::Stock, 20, 20));
+            println!(
+                "{}: stock: {:?}",
+                host.name,
+                measure(&host, Who::Stock, 20, 20)
+            );
         }
         let pycow = measure(&host, Who::Pycow, times(2, 200), times(5, 200));
         println!("{}: pycow: {pycow:?}", host.name);
@@ -111,7 +122,10 @@ fn no_worker_hangs_whatever_threads_the_master_has() {
 #[test]
 fn forked_the_hosts_way_workers_hang() {
     let mut outcome = Outcome::default();
-    let uwsgi = Who::Pycow.on(&default_host()).app(APP).set("pycow-fork", "host");
+    let uwsgi = Who::Pycow
+        .on(&default_host())
+        .app(APP)
+        .set("pycow-fork", "host");
     if let Some(uwsgi) = outcome.start(uwsgi) {
         outcome.respawn(&uwsgi, 3);
     }
@@ -123,7 +137,9 @@ fn serves(app: &str, change: impl Fn(Uwsgi) -> Uwsgi, path: &str) {
     for host in measured_hosts() {
         let mut outcome = Outcome::default();
         let uwsgi = change(Who::Pycow.on(&host).app(app));
-        let uwsgi = outcome.start(uwsgi).unwrap_or_else(|| panic!("{}", host.name));
+        let uwsgi = outcome
+            .start(uwsgi)
+            .unwrap_or_else(|| panic!("{}", host.name));
         outcome.respawn(&uwsgi, times(2, 20));
         assert_eq!(outcome.hung(), 0, "{}", host.name);
         // The application's threads are the master's: none is in a worker.
@@ -132,7 +148,12 @@ fn serves(app: &str, change: impl Fn(Uwsgi) -> Uwsgi, path: &str) {
         assert_eq!(threads, "1", "{}", host.name);
         assert!(uwsgi.workers().contains(&pid.parse().unwrap()));
         let log = uwsgi.log();
-        for sign in ["SIGSEGV", "Segmentation", "DAMN ! worker 0", "Fatal Python error"] {
+        for sign in [
+            "SIGSEGV",
+            "Segmentation",
+            "DAMN ! worker 0",
+            "Fatal Python error",
+        ] {
             assert!(!log.contains(sign), "{}: {sign}", host.name);
         }
     }
@@ -142,7 +163,9 @@ fn serves(app: &str, change: impl Fn(Uwsgi) -> Uwsgi, path: &str) {
 fn fork_hooks_run_in_workers_once() {
     for host in measured_hosts() {
         let mut outcome = Outcome::default();
-        let uwsgi = outcome.start(Who::Pycow.on(&host).app(APP)).expect("it starts");
+        let uwsgi = outcome
+            .start(Who::Pycow.on(&host).app(APP))
+            .expect("it starts");
         outcome.respawn(&uwsgi, 1);
         uwsgi.await_log_times("pawned uWSGI worker ", WORKERS + 1);
         for worker in uwsgi.workers() {

@@ -85,7 +85,10 @@ fn mules(host: &Host, who: Who, work: &str, rounds: usize) -> Outcome {
             thread::sleep(Duration::from_micros(random.below(10_000)));
             uwsgi.kill(*mule, SIGTERM);
         }
-        hung += mules.iter().filter(|mule| !has_left(&uwsgi, **mule)).count();
+        hung += mules
+            .iter()
+            .filter(|mule| !has_left(&uwsgi, **mule))
+            .count();
         told.extend(mules);
     }
     outcome(&uwsgi, &told, hung)
@@ -108,7 +111,11 @@ fn a_mule_leaves_at_a_boundary_whatever_it_does() {
     let hosts = one_of_each();
     let count = if is_long() { 1 } else { hosts.len() };
     for host in &hosts[..count] {
-        for (what, work) in [("allocates", ALLOCATES), ("JSON", PARSES), ("zlib", COMPRESSES)] {
+        for (what, work) in [
+            ("allocates", ALLOCATES),
+            ("JSON", PARSES),
+            ("zlib", COMPRESSES),
+        ] {
             let what = format!("{}, {what}", host.name);
             if is_long() {
                 println!("{what}: stock: {:?}", mules(host, Who::Stock, work, 25));
@@ -152,7 +159,9 @@ fn a_spooler_leaves_in_the_middle_of_a_task() {
         // The task stays, and the next spooler begins it again.
         for round in 1..=times(2, 50) {
             let lines = uwsgi.await_log_times(" works", round);
-            let [spooler] = pids(&lines[round - 1..])[..] else { unreachable!() };
+            let [spooler] = pids(&lines[round - 1..])[..] else {
+                unreachable!()
+            };
             uwsgi.kill(spooler, SIGTERM);
             hung += usize::from(!has_left(&uwsgi, spooler));
             told.push(spooler);
@@ -177,12 +186,17 @@ ctypes.CDLL(None).pthread_mutex_lock((ctypes.c_char * 40)(1))
             .set("mule", program.display())
             .set("pycow-exit-grace", 1)
             .start();
-        let [mule] = pids(&[uwsgi.await_log(" is blocked")])[..] else { unreachable!() };
+        let [mule] = pids(&[uwsgi.await_log(" is blocked")])[..] else {
+            unreachable!()
+        };
         pycow_testkit::proc::await_idle(mule);
         uwsgi.kill(mule, SIGTERM);
         assert!(has_left(&uwsgi, mule), "{}", host.name);
         let line = uwsgi.await_log(&format!("(pid {mule}) leaves after "));
-        assert!(line.ends_with("hooks not run: it did not come to an end in time"), "{line}");
+        assert!(
+            line.ends_with("hooks not run: it did not come to an end in time"),
+            "{line}"
+        );
         assert_eq!(hooks_of(&uwsgi.log(), &[mule]), 0);
     }
 }

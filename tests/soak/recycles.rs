@@ -65,7 +65,10 @@ fn recycle(who: Who, recycles: usize) -> (Master, Master) {
     let hooks = log.lines().filter(|line| *line == "a hook").count();
     let respawns = log.matches("Respawned uWSGI worker").count();
     // One line may still be on its way.
-    assert!(hooks >= recycles && hooks + WORKERS >= respawns, "{hooks} of {respawns}");
+    assert!(
+        hooks >= recycles && hooks + WORKERS >= respawns,
+        "{hooks} of {respawns}"
+    );
     (before, after)
 }
 

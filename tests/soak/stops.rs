@@ -12,7 +12,11 @@ use super::{Random, Who, NORMAL};
 
 /// Starts it, waits, stops it; how long the stop took, if it came to an end.
 fn stop(host: &Host, who: Who, until: impl FnOnce(&Instance)) -> Option<Duration> {
-    let uwsgi = who.on(host).app(HELLO).set("processes", 4).set("mule", "true");
+    let uwsgi = who
+        .on(host)
+        .app(HELLO)
+        .set("processes", 4)
+        .set("mule", "true");
     let uwsgi = uwsgi.launch();
     until(&uwsgi);
     let begin = Instant::now();
@@ -32,7 +36,8 @@ fn measure(host: &Host, who: Who, rounds: usize) -> Outcome {
     let mut random = Random(7);
     let mut outcome = Outcome::default();
     for round in 0..rounds {
-        let milliseconds = |limit: u64, random: &mut Random| Duration::from_micros(random.below(limit * 1000));
+        let milliseconds =
+            |limit: u64, random: &mut Random| Duration::from_micros(random.below(limit * 1000));
         let took = if round % 3 == 0 {
             // Any moment of the first second.
             let wait = milliseconds(1000, &mut random);

@@ -229,7 +229,8 @@ impl Instance {
         let begin = Instant::now();
         process::ended_within(self.pid(), limit)
             && matches!(
-                self.log.wait(limit.saturating_sub(begin.elapsed()), |_| None::<()>),
+                self.log
+                    .wait(limit.saturating_sub(begin.elapsed()), |_| None::<()>),
                 Err(InVain::Ended)
             )
     }
