@@ -4,7 +4,7 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release
+.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
@@ -24,6 +24,9 @@ test: setup build ## every promise, against real uWSGI
 	rm -rf $(skipped)
 	cargo test --workspace || { tools/testkit/skipped $(skipped); exit 1; }
 	@tools/testkit/skipped $(skipped)
+
+soak: setup build ## the measures of tests/soak at full length, stock uWSGI beside: an hour
+	PYCOW_LONG=1 cargo test --release --test soak -- --nocapture --test-threads=1
 
 lint: ## formatting, clippy, rustdoc, licenses of what is linked
 	@tools/testkit/setup --lint

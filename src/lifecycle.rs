@@ -242,6 +242,8 @@ pub fn exit_called(status: c_int) -> Exit {
 pub fn python_atexit() -> AtExit {
     match known() {
         Some((plugin, process)) => exit::at_exit(plugin, process, TOLD),
+        // What a hook forked: in stock uWSGI's exit handler has been called before the hook.
+        None if exit::has_begun() => AtExit::Done,
         // A gateway, or a process that an application forked.
         None => AtExit::Host,
     }

@@ -141,13 +141,16 @@ fn leave(plugin: &Plugin, process: &Process, told: Told, status: c_int) {
 
 /// uWSGI's own guards (plugins/python/python_plugin.c, `uwsgi_python_atexit`).
 fn no_hooks(plugin: &Plugin, process: &Process) -> Option<&'static str> {
+    const TOO_LATE: &str = "it did not come to an end in time";
     let Role::Worker(number) = process.role else {
-        return safe_points::is_past_grace().then_some("it did not come to an end in time");
+        return safe_points::is_past_grace().then_some(TOO_LATE);
     };
     if process.stage.ready.load(Relaxed) && !process.stage.serving.load(Relaxed) {
         Some("it is hijacked")
     } else if plugin.host.is_worker_busy(number) && !safe_points::have_threads_ended() {
         Some("it is busy")
+    } else if safe_points::is_past_grace() {
+        Some(TOO_LATE)
     } else if plugin.host.is_async() {
         Some("it is in async mode")
     } else {

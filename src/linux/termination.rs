@@ -5,10 +5,13 @@
 use std::{
     ffi::c_int,
     mem, ptr,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed},
 };
 
-use super::signals::{action, release, replace, SignalHandler, ENDING};
+use super::{
+    process::pid,
+    signals::{action, raise, release, replace, SignalHandler, ENDING},
+};
 use crate::guard::guard;
 
 /// While it lives, the ending signals do nothing in this process.
@@ -35,11 +38,14 @@ extern "C" {
 /// What happened at the ending signals before [`TerminationIgnored`].
 static BEFORE: [AtomicUsize; ENDING.len()] = [const { AtomicUsize::new(0) }; ENDING.len()];
 static IGNORED: AtomicBool = AtomicBool::new(false);
+/// The process that ignores them.
+static LEAVING: AtomicI32 = AtomicI32::new(0);
 static WATCHING_FORKS: AtomicBool = AtomicBool::new(false);
 
 impl TerminationIgnored {
     /// From now on. Not async-signal-safe: registering for forks allocates.
     pub fn from_now_on() -> Self {
+        LEAVING.store(pid(), Relaxed);
         // SAFETY: `do_nothing` is async-signal-safe.
         let nothing = action(unsafe { SignalHandler::new(do_nothing) }, libc::SA_RESTART);
         for (signal, before) in ENDING.into_iter().zip(&BEFORE) {
@@ -62,9 +68,12 @@ impl Drop for TerminationIgnored {
 }
 
 fn put_back() {
-    if !IGNORED.swap(false, Relaxed) {
-        return;
+    if IGNORED.swap(false, Relaxed) {
+        restore_handlers();
     }
+}
+
+fn restore_handlers() {
     for (signal, before) in ENDING.into_iter().zip(&BEFORE) {
         // SAFETY: all zeros is a valid sigaction; the address is what sigaction(2) gave.
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
@@ -79,4 +88,11 @@ unsafe extern "C" fn in_child() {
     guard((), put_back);
 }
 
-extern "C" fn do_nothing(_signal: c_int) {}
+/// Unless it comes to a child whose [`in_child`] has not run yet.
+extern "C" fn do_nothing(signal: c_int) {
+    if pid() != LEAVING.load(Relaxed) {
+        restore_handlers();
+        // It waits until this function returns.
+        raise(signal);
+    }
+}

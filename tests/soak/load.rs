@@ -6,7 +6,7 @@ use std::{
 };
 
 use pycow_testkit::signal::{SIGHUP, SIGTERM};
-use pycow_testkit::{http, is_long, one_of_each, times, Host};
+use pycow_testkit::{host_of, http, is_long, one_of_each, times, Flavour, Host};
 
 use super::{has_left, hooks_of, Who};
 
@@ -89,10 +89,12 @@ fn measure(host: &Host, who: Who, signal: i32, threads: bool, rounds: usize) -> 
 #[test]
 fn no_request_is_cut_off_and_every_hook_runs() {
     let rounds = times(2, 250);
-    let hosts = one_of_each();
-    // At full length one host is enough.
-    let count = if is_long() { 1 } else { hosts.len() };
-    for host in &hosts[hosts.len() - count..] {
+    let hosts = if is_long() {
+        vec![host_of(Flavour::Pypi).expect("a uWSGI from PyPI")]
+    } else {
+        one_of_each()
+    };
+    for host in &hosts {
         for threads in [false, true] {
             for (name, signal) in [("SIGTERM", SIGTERM), ("SIGHUP", SIGHUP)] {
                 let what = format!("{}, {name}, threads {threads}", host.name);
