@@ -45,7 +45,7 @@ impl Watch {
         Some(Self {
             all,
             busy: all - idle,
-            own: own.get(10..14)?.iter().sum(),
+            own: own.get(11..15)?.iter().sum(),
         })
     }
 }
