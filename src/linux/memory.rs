@@ -1,7 +1,7 @@
 //! The memory of a process, read through /proc: a page that is looked at this way is not copied, and
 //! one that is gone is an error instead of a crash.
 
-use std::{ffi::CStr, io, os::fd::OwnedFd, slice};
+use std::{io, os::fd::OwnedFd, slice};
 
 use rustix::{
     fs::{open, Mode, OFlags},
@@ -10,14 +10,23 @@ use rustix::{
 
 use super::mmap_vec::MmapVec;
 
-/// What a process holds, to be read by it and by all that it forks. It reads as it is at that time, and
-/// as empty once the process is gone or has started another program.
+/// What a process holds. It reads as it is at that time, and as empty once the process is gone or has
+/// started another program.
 pub struct Memory {
     bytes: OwnedFd,
     pages: OwnedFd,
 }
 
 impl Memory {
+    /// That of another process, where the kernel lets this one look: to root, or to a process of the same
+    /// user that has not dropped privileges (ptrace(2), access mode checking).
+    pub fn of(pid: i32) -> io::Result<Self> {
+        Ok(Self {
+            bytes: opened(format!("/proc/{pid}/mem"))?,
+            pages: opened(format!("/proc/{pid}/pagemap"))?,
+        })
+    }
+
     /// That of the calling process.
     pub fn own() -> io::Result<Self> {
         let both = || {
@@ -75,7 +84,7 @@ pub fn own_mappings() -> io::Result<MmapVec<u8>> {
     }
 }
 
-fn opened(path: &CStr) -> Result<OwnedFd, Errno> {
+fn opened(path: impl rustix::path::Arg) -> Result<OwnedFd, Errno> {
     open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 

@@ -2,18 +2,19 @@
 //! lies on them and what wrote there.
 //!
 //! Everything is read through /proc (see [`Memory`]), without the GIL and without touching a page. The
-//! original of a page is the master's: every process inherits a way to read the master's memory, which
-//! was opened before the fork. The GIL is taken only to name classes.
+//! original of a page is the master's, where the kernel lets this process look there. The GIL is taken
+//! only to name classes.
 
 use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
-    Mutex, OnceLock,
+    Mutex,
 };
 
 use crate::{
     linux::{
         memory::{own_mappings, Memory},
         mmap_vec::OutOfMemory,
+        process,
     },
     plugin::Plugin,
     python::{
@@ -33,10 +34,8 @@ use answer::Answer;
 use scan::Scan;
 use survey::Survey;
 
-/// The master's memory, of which every process has a copy. Static, as RPC comes without an argument to
+/// Full collections that the master had run before it forked. Static, as RPC comes without an argument to
 /// carry it.
-static ORIGINAL: OnceLock<Memory> = OnceLock::new();
-/// Full collections that the master had run by then.
 static COLLECTIONS: AtomicU64 = AtomicU64::new(0);
 /// One look at a time.
 static LOOKING: Mutex<()> = Mutex::new(());
@@ -45,10 +44,6 @@ static LOOKING: Mutex<()> = Mutex::new(());
 pub fn before_fork(plugin: &Plugin) {
     if !plugin.host.has_master() {
         return;
-    }
-    match Memory::own() {
-        Ok(memory) => drop(ORIGINAL.set(memory)),
-        Err(error) => log::warn!("pycow.why cannot tell copied pages from new ones: {error}"),
     }
     let collections = plugin.python.with_gil(|gil| collections(plugin, gil));
     COLLECTIONS.store(collections.unwrap_or(0), Relaxed);
@@ -80,7 +75,8 @@ fn look(plugin: &Plugin) -> Result<String, NoAnswer> {
             return Ok(Answer::of(Survey::by_smaps(smaps.as_slice()), None, Vec::new()).text(&why));
         }
     };
-    let original = ORIGINAL.get();
+    let original = original(plugin);
+    let original = original.as_ref();
     let survey = Survey::by_pages(smaps.as_slice(), &memory, original)?;
     let roots = Roots::find(&plugin.python);
     let mut scan = Scan::new(&memory, original, roots, was_collected(plugin))?;
@@ -95,6 +91,14 @@ fn look(plugin: &Plugin) -> Result<String, NoAnswer> {
         _ => "",
     };
     Ok(Answer::of(survey, Some(scan), names.unwrap_or_default()).text(missing))
+}
+
+/// The memory of the master, of which this process has a copy. It is opened for the time of an answer only:
+/// no worker has a descriptor of it.
+fn original(plugin: &Plugin) -> Option<Memory> {
+    let master = plugin.host.master_pid();
+    let has_master = plugin.host.has_master() && master != process::pid();
+    has_master.then(|| Memory::of(master).ok()).flatten()
 }
 
 /// The names of the classes that take most.
