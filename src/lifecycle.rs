@@ -14,10 +14,10 @@ use crate::{
         exit::{self, AtExit, Exit, Told},
         safe_points::{self, Handlers},
     },
-    linux::{ksm, process, signals::Mask, usage},
+    linux::{clock, ksm, process, signals::Mask, usage},
     plugin::{Plugin, Process, Role, Stages},
     python::{interpreter::Gil, interpreters},
-    sharing,
+    sharing::{self, private_limit},
 };
 
 pub mod around_fork;
@@ -61,6 +61,7 @@ pub fn post_fork(handlers: &Handlers) {
             role: role(gil),
             pid: process::pid(),
             has_master: process::pid() != plugin.host.master_pid(),
+            born: clock::now(),
             birth: usage::own().ok(),
             requests: AtomicU64::new(0),
             moved_marks: AtomicU64::new(0),
@@ -147,6 +148,16 @@ pub fn request_done() {
         sharing::request_done(plugin, process, requests);
         heap::check_marks(plugin, process);
         heap::request_done(plugin, process, requests);
+        if let Some(passed) = private_limit::passed(plugin, process) {
+            if !process.stage.replaced.swap(true, Relaxed) {
+                log::info!(
+                    "{} (pid {}): {passed}: it is replaced",
+                    process.role,
+                    process.pid
+                );
+                safe_points::end_gracefully();
+            }
+        }
     }
 }
 

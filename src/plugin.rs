@@ -112,6 +112,8 @@ pub struct Process {
     pub pid: i32,
     /// It was forked by a master; else it is the only process.
     pub has_master: bool,
+    /// When it began, in milliseconds of the clock that all processes share.
+    pub born: i64,
     /// Its memory right after the fork, where it could be measured.
     pub birth: Option<Usage>,
     /// Requests that it has served.
@@ -129,6 +131,8 @@ pub struct Stages {
     pub ready: AtomicBool,
     /// No plugin took it for itself (`pyshell`, `pyrun`): its loop is next.
     pub serving: AtomicBool,
+    /// It was told that it is to be replaced.
+    pub replaced: AtomicBool,
 }
 
 static PLUGIN: OnceLock<Plugin> = OnceLock::new();

@@ -9,6 +9,7 @@ pub mod options;
 pub mod unknown;
 mod values;
 mod warmup;
+mod watching;
 
 /// What is done about the garbage collector (`pycow-gc`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +175,10 @@ pub struct Config {
     pub warmup_timeout: u32,
     /// `pycow-fork-check`; `None`: on, unless nothing is inherited, see [`Config::checks_fork`].
     fork_check: Option<bool>,
+    /// `pycow-reload-on-private`, in megabytes.
+    pub reload_on_private: Option<u32>,
+    /// `pycow-instance`
+    instance: Option<String>,
 }
 
 impl Default for Config {
@@ -194,6 +199,8 @@ impl Default for Config {
             warmup_rounds: 2,
             warmup_timeout: 30,
             fork_check: None,
+            reload_on_private: None,
+            instance: None,
         }
     }
 }
@@ -222,6 +229,15 @@ impl Config {
     /// it is named only if that is asked for.
     pub fn checks_fork(&self, lazy_apps: bool) -> bool {
         self.fork_check.unwrap_or(!lazy_apps)
+    }
+
+    /// What tells this instance from others of one host: `pycow-instance`, or the text file's name.
+    pub fn instance(&self) -> Option<&str> {
+        let of_file = || {
+            let name = self.textfile.as_deref()?.rsplit('/').next()?;
+            Some(name.strip_suffix(".prom").unwrap_or(name))
+        };
+        self.instance.as_deref().or_else(of_file)
     }
 
     /// There is a text file to be written, and nothing ever writes it.

@@ -3,11 +3,13 @@
 use super::{
     option::{Opt, OptionError},
     values::{class, switch, thresholds, whole},
-    warmup, ExitPolicy, ForkPolicy, GcPolicy, Pacing,
+    warmup,
+    watching::{INSTANCE, RELOAD_ON_PRIVATE},
+    ExitPolicy, ForkPolicy, GcPolicy, Pacing,
 };
 
 /// Every option, in the order of `--help`.
-pub const OPTIONS: [Opt; 15] = [
+pub const OPTIONS: [Opt; 17] = [
     Opt {
         name: c"pycow-gc",
         help:
@@ -179,6 +181,8 @@ pub const OPTIONS: [Opt; 15] = [
             Some(())
         },
     },
+    RELOAD_ON_PRIVATE,
+    INSTANCE,
 ];
 
 const SWITCH: &str = "true or false";
@@ -251,7 +255,8 @@ mod tests {
 
     #[test]
     fn every_option_refuses_nonsense_by_name() {
-        for option in &OPTIONS {
+        // Any text may be the name of an instance.
+        for option in OPTIONS.iter().filter(|it| it.name != c"pycow-instance") {
             let error = option
                 .apply(&mut Config::default(), "nonsense")
                 .unwrap_err();

@@ -120,6 +120,11 @@ pub fn in_mule(plugin: &'static Plugin, gil: &Gil<'_>, handlers: &Handlers) {
     }
 }
 
+/// Has this worker end as a reload of it does: after its request, with all of its hooks.
+pub fn end_gracefully() {
+    signals::send_to_itself(GRACEFUL);
+}
+
 // A signal comes. All of this is async-signal-safe.
 
 /// An ending signal came.

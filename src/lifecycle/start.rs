@@ -16,7 +16,7 @@ use crate::{
     linux::{loaded, process, time_limit},
     plugin::{Plugin, Redirected},
     python::{configured, exit::print_stacks_on, files, interpreter::Python},
-    sharing,
+    sharing::{self, private_limit},
     symbols::Symbols,
     uwsgi::{
         abi::PluginTable,
@@ -214,6 +214,9 @@ fn announce(plugin: &Plugin) {
     );
     if let Some(option) = config.without_effect() {
         log::warn!("{option} has no effect with pycow-gc = {}", config.gc);
+    }
+    if let Some(why) = private_limit::is_idle(plugin) {
+        log::warn!("pycow-reload-on-private has no effect {why}");
     }
     if config.idle_textfile() {
         log::warn!("pycow-textfile has no effect with pycow-sample = 0");

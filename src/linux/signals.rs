@@ -103,6 +103,12 @@ pub fn raise(signal: c_int) {
     unsafe { libc::raise(signal) };
 }
 
+/// Sends `signal` to the calling process, whose main thread gets it unless that blocks it.
+pub fn send_to_itself(signal: c_int) {
+    // SAFETY: kill(2) is async-signal-safe.
+    unsafe { libc::kill(super::process::pid(), signal) };
+}
+
 fn call(address: usize, signal: c_int) {
     if address != libc::SIG_DFL && address != libc::SIG_IGN {
         // SAFETY: what sigaction(2) gave: a signal handler of this process, installed without

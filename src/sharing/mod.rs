@@ -16,6 +16,7 @@ use crate::{
 pub mod collections;
 pub mod instance_info;
 mod json;
+pub mod private_limit;
 mod prometheus;
 pub mod publish;
 mod sampler;
@@ -197,9 +198,9 @@ impl Sharing {
     fn aggregate(&self, plugin: &Plugin) {
         self.slots.sweep(process::is_alive);
         if let Some(file) = &self.textfile {
-            let mut text = String::new();
             let info = publish::instance_info(plugin);
-            if prometheus::write(&mut text, &info, &self.slots).is_ok() {
+            let instance = plugin.config.instance();
+            if let Ok(text) = prometheus::text(&info, &self.slots, instance) {
                 file.replace(&text);
             }
         }

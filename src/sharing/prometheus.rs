@@ -33,8 +33,31 @@ const SIZES: [(&str, &str, Size); 5] = [
     }),
 ];
 
-/// Writes the whole report.
-pub fn write(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> fmt::Result {
+/// The whole report, every line of it with the label `instance` where there is such a name.
+pub fn text(
+    facts: &InstanceInfo<'_>,
+    table: &SlotTable,
+    instance: Option<&str>,
+) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    write(&mut text, facts, table)?;
+    let Some(instance) = instance else {
+        return Ok(text);
+    };
+    let label = format!("instance=\"{}\"", Label(instance));
+    let mut labelled = String::new();
+    for line in text.lines() {
+        let name = line.find(['{', ' ']).unwrap_or(line.len());
+        match (line.as_bytes().first(), line[name..].strip_prefix('{')) {
+            (Some(b'#'), _) => writeln!(labelled, "{line}")?,
+            (_, Some(rest)) => writeln!(labelled, "{}{{{label},{rest}", &line[..name])?,
+            (_, None) => writeln!(labelled, "{}{{{label}}}{}", &line[..name], &line[name..])?,
+        }
+    }
+    Ok(labelled)
+}
+
+fn write(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> fmt::Result {
     info(out, facts)?;
     objects(out, facts)?;
     for who in ["master", "worker", "mule", "spooler"] {
@@ -188,6 +211,24 @@ mod tests {
         let mut text = String::new();
         write(&mut text, &EXAMPLE, table).unwrap();
         text
+    }
+
+    #[test]
+    fn an_instance_stands_in_every_line() {
+        let text = super::text(&EXAMPLE, &empty(1), Some("a\"b")).unwrap();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            assert!(line.contains("{instance=\"a\\\"b\""), "{line}");
+        }
+        for line in [
+            "# TYPE uwsgi_total_pss_bytes gauge",
+            "uwsgi_total_pss_bytes{instance=\"a\\\"b\"} 0",
+            "uwsgi_pycow_info{instance=\"a\\\"b\",version=\"0.1.0\",uwsgi=\"2.0.31\",",
+        ] {
+            assert!(
+                text.lines().any(|it| it.starts_with(line)),
+                "{line}\n{text}"
+            );
+        }
     }
 
     #[test]

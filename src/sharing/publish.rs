@@ -97,7 +97,7 @@ pub fn answer(plugin: &Plugin, function: usize, thresholds: Option<Thresholds>) 
     let info = instance_info(plugin);
     let written = match function {
         JSON => json::write(&mut text, &info, thresholds.as_ref(), slots, clock::now()),
-        TEXT => prometheus::write(&mut text, &info, slots),
+        TEXT => return prometheus::text(&info, slots, plugin.config.instance()).ok(),
         _ => Err(fmt::Error),
     };
     written.ok().map(|()| text)

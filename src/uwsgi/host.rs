@@ -144,6 +144,12 @@ impl Host {
         std::env::var("UWSGI_RELOADS").is_ok_and(|count| count != "0")
     }
 
+    /// Seconds that a worker serves at least before uWSGI replaces it (core/uwsgi.c: 64 bits, of which
+    /// the lower half is read).
+    pub fn min_worker_lifetime(&self) -> u32 {
+        u32::try_from(self.option(c"min-worker-lifetime")).unwrap_or(0)
+    }
+
     /// All applications live in one interpreter.
     pub fn single_interpreter(&self) -> bool {
         self.option(c"single-interpreter") != 0
