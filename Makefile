@@ -4,7 +4,11 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release
+=======
+.PHONY: help setup tools build test lint docs demo bench costs fuzz sanitize modes matrix fork-libraries packages dist test-install release
+>>>>>>> trust
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
@@ -77,6 +81,10 @@ TARGET ?= all
 fuzz: ## bad input for every parser: SECONDS=60 each, TARGET=one of them, SEED=the same again
 	RUSTFLAGS='$(fuzz_flags)' cargo run --quiet --release --package pycow-fuzz --target-dir target/fuzz \
 		--target $(shell rustc -vV | sed -n 's/^host: //p') -- $(SECONDS) $(TARGET) $(SEED)
+
+sanitize: build ## a whole life under valgrind, beside stock uWSGI: 2 minutes
+	tools/testkit/setup --sanitize
+	cargo test --test sanitize -- --nocapture
 
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tools/testkit/setup --all

@@ -29,7 +29,7 @@ pub struct Uwsgi {
     port: Port,
     defaults: Vec<(&'static str, String)>,
     options: Vec<(String, String)>,
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
     pycow: Option<Pycow>,
     wrapper: Option<String>,
@@ -122,8 +122,8 @@ impl Uwsgi {
     }
 
     /// One argument on the command line, after `--ini`.
-    pub fn arg(mut self, argument: &str) -> Self {
-        self.arguments.push(argument.to_owned());
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
         self
     }
 
