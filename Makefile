@@ -4,11 +4,7 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release
-=======
-.PHONY: help setup tools build test lint docs demo bench costs fuzz sanitize modes matrix fork-libraries packages dist test-install release
->>>>>>> trust
+.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
