@@ -170,7 +170,7 @@ fn with_drop_after_apps_the_text_file_is_written() {
         .start();
     let private = || {
         let text = fs::read_to_string(&file).ok()?;
-        text.contains("uwsgi_worker_private_bytes{worker_id=\"1\"} ")
+        text.contains("uwsgi_worker_private_bytes{worker_id=\"1\",instance=\"pycow\"} ")
             .then_some(())
     };
     until("worker in the file", private);
