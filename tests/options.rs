@@ -20,7 +20,7 @@ fn pycow() -> Uwsgi {
 
 #[test]
 fn every_wrong_value_of_every_option_is_refused_by_one_line() {
-    let wrong: [(&str, &[&str], &str); 15] = [
+    let wrong: [(&str, &[&str], &str); 17] = [
         (
             "pycow-gc",
             &["never", "FREEZE", ""],
@@ -67,6 +67,12 @@ fn every_wrong_value_of_every_option_is_refused_by_one_line() {
             "a whole number of seconds",
         ),
         ("pycow-fork-check", &["perhaps"], "true or false"),
+        (
+            "pycow-reload-on-private",
+            &["0", "-1", "1.5", "200M", "1048577"],
+            "a whole number of megabytes",
+        ),
+        ("pycow-instance", &[""], "a text without control"),
         (
             "pycow-textfile",
             &["", "relative.prom", "/nonexistent/pycow.prom"],

@@ -11,11 +11,13 @@ use std::{
 use super::heap;
 use crate::{
     collector,
-    config::{self, unknown, Config, ExitPolicy, ForkPolicy, Pacing},
+    config::{self, unknown, Config, ExitPolicy, ForkPolicy, GcPolicy, Pacing},
     forking::{check, warmup},
     linux::{loaded, process, time_limit},
     plugin::{Plugin, Redirected},
-    python::{configured, exit::print_stacks_on, files, interpreter::Python},
+    python::{
+        configured, exit::print_stacks_on, files, interpreter::Python, refcount::RefcountLayout,
+    },
     sharing::{self, private_limit},
     symbols::Symbols,
     uwsgi::{
@@ -185,7 +187,12 @@ pub fn postinit_apps() {
 
 fn announce(plugin: &Plugin) {
     let config = &plugin.config;
-    let gc = match config.gc {
+    let known = RefcountLayout::of(plugin.python.version()).is_some();
+    let in_force = match config.gc {
+        GcPolicy::Immortal if !known => GcPolicy::Freeze,
+        policy => policy,
+    };
+    let gc = match in_force {
         policy if policy.freezes() => match collector::known_thresholds() {
             Some(thresholds) => {
                 let paced = match config.pacing {

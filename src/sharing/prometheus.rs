@@ -65,7 +65,9 @@ fn write(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> f
             sizes(out, table, who, name, meaning, size)?;
         }
     }
-    total(out, table)?;
+    if facts.sample > 0 {
+        total(out, table)?;
+    }
     of_python::moved_marks(out, facts, table)?;
     of_python::collections(out, table)?;
     hooks(out, facts, table)

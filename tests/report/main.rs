@@ -161,6 +161,8 @@ fn a_policy_that_cannot_be_is_not_claimed() {
     // CPython 3.12 and newer can.
     let can = default_host().python >= (3, 12);
     let uwsgi = reporting(1).set("pycow-gc", "immortal").start();
+    let claimed = uwsgi.await_log("[pycow] 0.").contains(": gc immortal");
+    assert_eq!(claimed, can, "the start line");
     let report = json(&uwsgi);
     assert_eq!(
         report["policy"]["gc"],

@@ -17,7 +17,7 @@ fn the_text_file_is_replaced_whole_and_goes_with_its_instance() {
     let uwsgi = uwsgi.set("pycow-textfile", file.display()).start();
     let whole = |text: &str| {
         text.starts_with("# HELP uwsgi_pycow_info ")
-            && text.contains("uwsgi_pycow_exit_timeout_seconds 30\n")
+            && text.contains("uwsgi_pycow_exit_timeout_seconds{instance=\"pycow\"} 30\n")
     };
     for _ in 0..3 {
         let mut old = until("file", || fs::File::open(&file).ok());
@@ -35,7 +35,10 @@ fn the_text_file_is_replaced_whole_and_goes_with_its_instance() {
         assert!(whole(&text), "{text}");
     }
     let text = fs::read_to_string(&file).unwrap();
-    assert!(whole(&text) && text.contains("uwsgi_worker_shared_bytes{worker_id=\"2\"}"));
+    assert!(
+        whole(&text)
+            && text.contains("uwsgi_worker_shared_bytes{instance=\"pycow\",worker_id=\"2\"}")
+    );
     promtool_checks(uwsgi.dir(), &text);
     assert!(!uwsgi.dir().join("pycow.prom.tmp").exists());
     // node_exporter is another user.
