@@ -97,7 +97,11 @@ fn live(host: &Host, pycow: &[(&str, &str)]) -> Finished {
         let _ = uwsgi.try_get("/");
     }
     accepting(WORKERS + 1);
-    let so_far = uwsgi.log().matches("a worker accepts").count();
+    let so_far = uwsgi
+        .log()
+        .lines()
+        .filter(|line| line.ends_with("testkit: a worker accepts"))
+        .count();
     uwsgi.signal(SIGHUP);
     accepting(so_far + WORKERS);
     assert_eq!(uwsgi.get("/").body, "hello");
