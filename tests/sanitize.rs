@@ -82,6 +82,7 @@ fn live(host: &Host, pycow: &[(&str, &str)]) -> Finished {
     let uwsgi = uwsgi
         .set("processes", WORKERS)
         .set("max-requests", REQUESTS)
+        .set("min-worker-lifetime", 0)
         // Objects that Python keeps in arenas of its own are no business of memcheck.
         .env("PYTHONMALLOC", "malloc")
         .through("exec valgrind --quiet --trace-children=yes --num-callers=40 --error-limit=no -s \"$@\"")
