@@ -82,6 +82,9 @@ sanitize: build ## a whole life under valgrind, beside stock uWSGI: 2 minutes
 	tools/testkit/setup --sanitize
 	cargo test --test sanitize -- --nocapture
 
+modes: setup build ## every way to run uWSGI, beside stock, into docs/supported.md: MODE=one of them
+	cargo test --test modes -- --nocapture
+
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tools/testkit/setup --all
 	$(MAKE) build

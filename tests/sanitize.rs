@@ -81,7 +81,7 @@ fn live(host: &Host, pycow: &[(&str, &str)]) -> Finished {
     }
     let uwsgi = uwsgi
         .set("processes", WORKERS)
-        .set("max-requests", REQUESTS)
+        .set("max-requests", 1_000_000)
         // Objects that Python keeps in arenas of its own are no business of memcheck.
         .env("PYTHONMALLOC", "malloc")
         .through("exec valgrind --quiet --trace-children=yes --num-callers=40 --error-limit=no -s \"$@\"")
@@ -96,10 +96,15 @@ fn live(host: &Host, pycow: &[(&str, &str)]) -> Finished {
         // A worker that is replaced may let go of one that waits for it.
         let _ = uwsgi.try_get("/");
     }
-    accepting(WORKERS + 1);
-    let so_far = uwsgi.log().matches("a worker accepts").count();
+    uwsgi.kill(uwsgi.workers()[0], SIGHUP);
+    uwsgi.await_accepting(WORKERS + 1);
+    let so_far = uwsgi
+        .log()
+        .lines()
+        .filter(|line| line.ends_with("testkit: a worker accepts"))
+        .count();
     uwsgi.signal(SIGHUP);
-    accepting(so_far + WORKERS);
+    uwsgi.await_accepting(so_far + WORKERS);
     assert_eq!(uwsgi.get("/").body, "hello");
     uwsgi.stop()
 }
