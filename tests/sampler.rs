@@ -99,7 +99,7 @@ fn a_worker_without_privileges_is_sampled() {
     let private = || {
         let text = fs::read_to_string(&file).ok()?;
         let line = text
-            .split_once("uwsgi_worker_private_bytes{worker_id=\"1\"} ")?
+            .split_once("uwsgi_worker_private_bytes{instance=\"pycow\",worker_id=\"1\"} ")?
             .1;
         line.lines().next()?.parse::<u64>().ok()
     };
@@ -190,8 +190,11 @@ fn a_worker_that_is_stopped_for_good_is_forgotten() {
     let gone = &line.strip_prefix("uWSGI worker ").unwrap()[..1];
     until("empty slot", || {
         let text = fs::read_to_string(&file).unwrap_or_default();
-        let has =
-            |worker| text.contains(&format!("uwsgi_worker_pss_bytes{{worker_id=\"{worker}\"}}"));
+        let has = |worker| {
+            text.contains(&format!(
+                "uwsgi_worker_pss_bytes{{instance=\"pycow\",worker_id=\"{worker}\"}}"
+            ))
+        };
         (!has(gone) && (has("1") || has("2"))).then_some(())
     });
 }
@@ -209,7 +212,7 @@ fn a_process_without_a_master_keeps_the_table_itself() {
     assert!(pids(&it, "master").is_empty());
     let text = until("file", || fs::read_to_string(&file).ok());
     assert!(
-        text.contains("uwsgi_worker_pss_bytes{worker_id=\"1\"}"),
+        text.contains("uwsgi_worker_pss_bytes{instance=\"pycow\",worker_id=\"1\"}"),
         "{text}"
     );
     let exit_by_signal = uwsgi.stop().status.code();
