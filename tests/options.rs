@@ -72,7 +72,11 @@ fn every_wrong_value_of_every_option_is_refused_by_one_line() {
             &["0", "-1", "1.5", "200M", "1048577"],
             "a whole number of megabytes",
         ),
-        ("pycow-instance", &[""], "a text without control"),
+        (
+            "pycow-instance",
+            &["", "two words", "a\"b"],
+            "a name of at most 100",
+        ),
         (
             "pycow-textfile",
             &["", "relative.prom", "/nonexistent/pycow.prom"],

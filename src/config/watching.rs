@@ -18,10 +18,11 @@ pub(super) const INSTANCE: Opt = Opt {
     name: c"pycow-instance",
     help: c"set the label instance of all that is published for Prometheus",
     is_switch: false,
-    allowed: "a text without control characters",
+    allowed: "a name of at most 100 letters, digits and . _ : / -",
     apply: |config, value| {
-        let is_text = !value.is_empty() && !value.chars().any(char::is_control);
-        config.instance = is_text.then(|| Some(value.to_owned()))?;
+        let may_stand = |c: char| c.is_ascii_alphanumeric() || "._:/-".contains(c);
+        let is_name = (1..=100).contains(&value.len()) && value.chars().all(may_stand);
+        config.instance = is_name.then(|| Some(value.to_owned()))?;
         Some(())
     },
 };
