@@ -22,7 +22,7 @@ build: tools ## the plugin: target/release/libpycow_plugin.so
 
 test: setup build ## every promise, against real uWSGI
 	rm -rf $(skipped)
-	cargo test --workspace --no-fail-fast || { tools/testkit/skipped $(skipped); exit 1; }
+	tools/testkit/suite --workspace || { tools/testkit/skipped $(skipped); exit 1; }
 	@tools/testkit/skipped $(skipped)
 
 soak: setup build ## the measures of tests/soak at full length, stock uWSGI beside: an hour
