@@ -6,7 +6,7 @@ use clap::Parser;
 
 use crate::{
     method::{self, Method},
-    workload,
+    workload::bundled,
 };
 
 /// Compares every way to keep the memory of preforked Python workers shared, on one workload.
@@ -62,7 +62,7 @@ pub struct Args {
     pub methods: Vec<Method>,
 
     /// Only these of the bundled workloads
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = bundled,
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = bundled_name,
           conflicts_with_all = ["app", "ini"])]
     pub workloads: Vec<String>,
 
@@ -102,8 +102,8 @@ fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
-fn bundled(name: &str) -> Result<String, String> {
-    let names = workload::bundled_names();
+fn bundled_name(name: &str) -> Result<String, String> {
+    let names = bundled::names();
     if names.contains(&name) {
         return Ok(name.to_owned());
     }

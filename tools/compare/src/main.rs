@@ -30,7 +30,7 @@ use args::Args;
 use clap::Parser;
 use pycow_testkit::Host;
 use results::{Machine, Results};
-use workload::Workload;
+use workload::{bundled, Workload};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -143,15 +143,12 @@ fn workloads(args: &Args, host: &Host) -> Result<Vec<Workload>, String> {
     if host.python < (3, 10) {
         return Err("the bundled workloads need Django 5.2, and that CPython 3.10 or newer".into());
     }
-    let bundled = |name: &str| {
-        let chosen = args.workloads.is_empty() || args.workloads.iter().any(|one| one == name);
-        let workload = workload::bundled(name, args.workers.unwrap_or(4));
-        workload.filter(|_| chosen)
+    let chosen = |name: &str| {
+        let asked = args.workloads.is_empty() || args.workloads.iter().any(|one| one == name);
+        let workload = bundled::named(name, args.workers.unwrap_or(4));
+        workload.filter(|_| asked)
     };
-    Ok(workload::bundled_names()
-        .into_iter()
-        .filter_map(bundled)
-        .collect())
+    Ok(bundled::names().into_iter().filter_map(chosen).collect())
 }
 
 fn write(results: &Results, out: &Path) -> Result<(), String> {

@@ -17,7 +17,7 @@ use crate::{
     method,
     results::{Compared, Grown, Results, Scale},
     stats::Spread,
-    workload,
+    workload::bundled,
 };
 
 /// One plot.
@@ -109,7 +109,7 @@ pub fn all(results: &Results) -> Result<Vec<Plot>, String> {
         }
     }
     let of = |name: &str| results.workloads.iter().find(|one| one.name == name);
-    if let (Some(whole), Some(hot)) = (of(workload::WHOLE), of(workload::HOT)) {
+    if let (Some(whole), Some(hot)) = (of(bundled::WHOLE), of(bundled::HOT)) {
         add("overview".into(), "overview", LINES, &|area| {
             lines(area, results, whole, &overview(whole, hot))
         })?;
