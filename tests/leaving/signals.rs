@@ -60,7 +60,6 @@ def run():
         say("ended with %d" % program.wait())
 "#,
     )
-    .set("pycow-exit-timeout", 10)
     .start();
     let worker = only_worker(&uwsgi);
     let finished = uwsgi.stop();
