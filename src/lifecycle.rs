@@ -195,9 +195,12 @@ pub fn grace_over() {
     }
 }
 
-/// CPython is at a bytecode boundary after an ending signal.
+/// CPython is at a bytecode boundary after an ending signal. That may be the first one of the hooks, if
+/// no Python ran between the signal and the wait at which the process leaves.
 pub fn at_boundary() {
-    safe_points::leave_as_told();
+    if !leaves() {
+        safe_points::leave_as_told();
+    }
 }
 
 /// The waits of this thread are safe points: until the process leaves.

@@ -98,7 +98,18 @@ def fetching(jobs=queue.Queue()):
 for target, daemon in ((ticking, True), (fetching, True)):
     threading.Thread(target=target, name="the " + target.__name__, daemon=daemon).start()
 pool = concurrent.futures.ThreadPoolExecutor(1)
-pool.submit(print).result()
+pool.submit(id, 1).result()
+
+# A thread that has started may not be there yet.
+import sys, time
+def innermost(thread):
+    frame = sys._current_frames().get(thread.ident)
+    return frame and frame.f_code.co_name
+def all_wait():
+    seen = {thread.name.split("-")[0]: innermost(thread) for thread in threading.enumerate()}
+    return [seen[name] for name in ("the ticking", "the fetching", "ThreadPoolExecutor")] == ["wait", "wait", "_worker"]
+while not all_wait():
+    time.sleep(0.001)
 "#;
     assert_named(
         app,

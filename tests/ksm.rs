@@ -7,7 +7,7 @@ use std::{
 
 use pycow_testkit::{default_host, skip, Uwsgi};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 const KSM: &str = "/sys/kernel/mm/ksm";
 
 /// Every worker writes the same into 20 MB: pages that were shared, are copied, and are equal.

@@ -82,8 +82,6 @@ fn farewells(uwsgi: Uwsgi, loaded: Loaded, master: bool) -> Vec<String> {
         proc::await_idle(uwsgi.get("/load").body.parse().unwrap());
     }
     uwsgi.await_log("library: loaded");
-    // The master may say so later than its worker accepts.
-    uwsgi.await_log("spawned uWSGI worker 1 (");
     let [worker] = uwsgi.workers()[..] else {
         panic!("one worker: {:?}", uwsgi.workers())
     };

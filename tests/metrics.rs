@@ -15,7 +15,7 @@ use pycow_testkit::{
 };
 use serde_json::Value;
 
-const LIMIT: Option<Duration> = Some(Duration::from_secs(20));
+const LIMIT: Option<Duration> = Some(Duration::from_secs(60));
 
 fn with_metrics(period: u32) -> Uwsgi {
     let uwsgi = reporting(period).flag("enable-metrics");

@@ -233,7 +233,7 @@ fn what_a_worker_forks_collects_too() {
 
 #[test]
 fn mules_keep_cpythons_own() {
-    let mule = "import gc, uwsgi\nprint('mule', gc.get_threshold(), flush=True)\n\
+    let mule = "import gc, os, uwsgi\nos.write(2, b'mule (%d, %d, %d)\\n' % gc.get_threshold())\n\
                 while True:\n    uwsgi.mule_get_msg()\n";
     let host = default_host();
     let uwsgi = Uwsgi::on(&host).app(APP).file("mule.py", mule).with_pycow();

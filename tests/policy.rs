@@ -163,15 +163,15 @@ fn under_off_sub_interpreters_collect_nothing_either() {
 #[test]
 fn mules_and_spoolers_collect_again_too() {
     let mule = r#"
-import gc, uwsgi
-print("mule thresholds", gc.get_threshold()[0], flush=True)
+import gc, os, uwsgi
+os.write(2, b"mule thresholds %d\n" % gc.get_threshold()[0])
 while True:
     uwsgi.mule_get_msg()
 "#;
     let host = default_host();
     let app = format!(
-        "import uwsgi\nuwsgi.post_fork_hook = lambda: print('fork hook', uwsgi.worker_id(), \
-         __import__('gc').get_threshold()[0], flush=True)\n{APP}"
+        "import os, uwsgi\nuwsgi.post_fork_hook = lambda: os.write(2, b'fork hook %d %d\\n' % \
+         (uwsgi.worker_id(), gc.get_threshold()[0]))\n{APP}"
     );
     let uwsgi = Uwsgi::on(&host)
         .app(&app)

@@ -51,8 +51,6 @@ fn start(host: &Host, pycow: bool) -> Instance {
         uwsgi
     };
     let uwsgi = uwsgi.start();
-    uwsgi.await_log("spawned uWSGI mule 1 (");
-    uwsgi.await_log("spawned the uWSGI spooler on dir ");
     uwsgi.get("/");
     for pid in proc::children(uwsgi.pid()) {
         proc::await_idle(pid);
@@ -75,7 +73,6 @@ fn threads_signals_and_descriptors_are_those_of_stock() {
         for uwsgi in [&stock, &ours] {
             uwsgi.kill(uwsgi.workers()[1], pycow_testkit::signal::SIGKILL);
             uwsgi.await_accepting(3);
-            uwsgi.await_log("Respawned uWSGI worker 2");
             proc::await_idle(uwsgi.workers()[1]);
         }
         let (theirs, own) = (processes(&stock), processes(&ours));

@@ -9,6 +9,9 @@ use pycow_testkit::{hosts, one_of_each, skip, Host};
 
 use super::{only_worker, said, status_of, with_app, Gate, END_CODE};
 
+/// Sooner than by any limit but the one that is set, on a machine that is busy with other things, too.
+const SOON: Duration = Duration::from_secs(25);
+
 const BOUND_LINE: &str = "the exit hooks did not end within pycow-exit-timeout: \
                           leaving without them; what held them:";
 
@@ -46,7 +49,7 @@ atexit.register(waits_for_a_dead_collector)
     let worker = only_worker(&uwsgi);
     let (time, status) = timed_leave(&uwsgi, worker);
     assert!(time >= Duration::from_secs(1), "{time:?}");
-    assert!(time < Duration::from_secs(5), "{time:?}");
+    assert!(time < SOON, "{time:?}");
     assert_eq!(status, END_CODE);
     let log = uwsgi.log();
     assert_eq!(said(&log, worker), ["the hook begins"]);
@@ -79,15 +82,16 @@ atexit.register(say, "never comes")
     .set("pycow-exit-timeout", 1);
     let gate = Gate::in_dir(uwsgi.dir());
     let uwsgi = uwsgi.start();
+    let worker = only_worker(&uwsgi);
     uwsgi.get("/");
+    // Inside of the request it would want the GIL once more.
+    proc::await_idle(worker);
     gate.open();
     uwsgi.await_log("the GIL is held");
-    let worker = only_worker(&uwsgi);
-    proc::await_idle(worker);
     let (time, status) = timed_leave(&uwsgi, worker);
     gate.open();
     assert!(time >= Duration::from_secs(1), "{time:?}");
-    assert!(time < Duration::from_secs(5), "{time:?}");
+    assert!(time < SOON, "{time:?}");
     assert_eq!(status, END_CODE);
     let log = uwsgi.log();
     assert_eq!(said(&log, worker), [""; 0]);
@@ -105,7 +109,7 @@ fn without_a_bound_a_hook_takes_its_time() {
 @atexit.register
 def slow():
     say("begins")
-    time.sleep(2)
+    time.sleep(5)
     say("ends")
 "#,
         )
@@ -148,7 +152,7 @@ fn a_log_that_nobody_reads_does_not_hold_a_worker() {
             let start = Instant::now();
             let status = status_of(&uwsgi, worker, || uwsgi.kill(worker, SIGTERM));
             assert_eq!(status, END_CODE, "{}", host.name);
-            assert!(start.elapsed() < Duration::from_secs(5), "{}", host.name);
+            assert!(start.elapsed() < SOON, "{}", host.name);
         }
     }
 }
@@ -196,7 +200,7 @@ my $app = sub { return [200, [], ["perl"]] };
         .start();
     let worker = only_worker(&uwsgi);
     let (time, status) = timed_leave(&uwsgi, worker);
-    assert!(time < Duration::from_secs(5), "{time:?}");
+    assert!(time < SOON, "{time:?}");
     assert_eq!(status, END_CODE);
     uwsgi.await_log(BOUND_LINE);
 }
@@ -227,7 +231,7 @@ uwsgi.post_fork_hook = start_thread
         uwsgi.await_log("says: reads");
         uwsgi.settle();
         let (time, status) = timed_leave(&uwsgi, worker);
-        assert!(time < Duration::from_secs(5), "{}: {time:?}", host.name);
+        assert!(time < SOON, "{}: {time:?}", host.name);
         assert_eq!(status, END_CODE);
     }
 }

@@ -64,6 +64,8 @@ fn a_hijacked_worker_runs_no_hooks() {
     let script = uwsgi.dir().join("script.py");
     let uwsgi = uwsgi.set("pyrun", script.display()).launch();
     uwsgi.await_log("the script runs");
+    // It never accepts, and its master may say so later than the script.
+    uwsgi.await_log("spawned uWSGI worker 1 (");
     let worker = only_worker(&uwsgi);
     uwsgi.kill(worker, SIGTERM);
     let line = uwsgi.await_log(&format!("(pid {worker}) leaves after "));

@@ -32,8 +32,8 @@ fn end_of(
     let uwsgi = change(uwsgi).launch();
     let line = uwsgi.await_log(" leaves");
     let pid: i32 = line.split(' ').next().unwrap().parse().unwrap();
-    uwsgi.await_gone(pid);
-    // What takes its place.
+    // Its master tells of its end before it sleeps again, and so does what takes its place.
+    uwsgi.await_reaped(pid);
     uwsgi.await_accepting(1);
     uwsgi.settle();
     let finished = uwsgi.stop();

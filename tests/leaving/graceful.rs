@@ -24,8 +24,15 @@ struct Outcome {
     line: Option<String>,
 }
 
+/// When a worker is expected to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaves {
+    AtOnce,
+    AfterItsRequest,
+}
+
 /// Signals the worker, or its master, in the middle of a request.
-fn interrupted(uwsgi: Uwsgi, signal: i32, master: bool) -> Outcome {
+fn interrupted(uwsgi: Uwsgi, signal: i32, master: bool, leaves: Leaves) -> Outcome {
     let gate = Gate::in_dir(uwsgi.dir());
     let pycow = uwsgi.dir().join("pycow").exists();
     let uwsgi = uwsgi.start();
@@ -37,10 +44,15 @@ fn interrupted(uwsgi: Uwsgi, signal: i32, master: bool) -> Outcome {
         uwsgi.await_log("in progress");
         uwsgi.kill(if master { uwsgi.pid() } else { worker }, signal);
         if master {
-            uwsgi.await_log("...");
+            // It says what it does to its workers.
+            uwsgi.await_log("killing workers...");
         }
-        // Stock has left by now; a worker that waits for its request has not.
-        let _ = proc::gone_within(worker, std::time::Duration::from_millis(300));
+        if leaves == Leaves::AtOnce {
+            uwsgi.await_gone(worker);
+        } else {
+            // Stock would have left by now.
+            let _ = proc::gone_within(worker, std::time::Duration::from_millis(300));
+        }
         gate.open();
         client.join().unwrap()
     });
@@ -79,7 +91,8 @@ fn a_request_in_progress_is_answered_whatever_the_signal() {
                 } else {
                     uwsgi
                 };
-                check(&host, &what, &interrupted(uwsgi, signal, false));
+                let outcome = interrupted(uwsgi, signal, false, Leaves::AfterItsRequest);
+                check(&host, &what, &outcome);
             }
         }
     }
@@ -90,7 +103,8 @@ fn a_request_in_progress_is_answered_when_the_instance_ends() {
     for host in one_of_each() {
         for signal in [SIGTERM, SIGINT, SIGHUP] {
             let what = format!("{}, signal {signal}", host.name);
-            check(&host, &what, &interrupted(with_pycow(&host), signal, true));
+            let outcome = interrupted(with_pycow(&host), signal, true, Leaves::AfterItsRequest);
+            check(&host, &what, &outcome);
         }
     }
 }
@@ -99,7 +113,8 @@ fn a_request_in_progress_is_answered_when_the_instance_ends() {
 fn without_pycow_it_is_cut_off_and_no_hook_runs() {
     for host in one_of_each() {
         let app = format!("{SAY}{HOOKS}{SLOW}");
-        let stock = interrupted(Uwsgi::on(&host).app(&app), SIGTERM, false);
+        let stock = Uwsgi::on(&host).app(&app);
+        let stock = interrupted(stock, SIGTERM, false, Leaves::AtOnce);
         assert!(!stock.answered, "{}", host.name);
         assert_eq!(stock.said, ["started"], "{}", host.name);
     }
@@ -108,7 +123,7 @@ fn without_pycow_it_is_cut_off_and_no_hook_runs() {
 #[test]
 fn with_no_grace_it_is_as_without_pycow() {
     let uwsgi = with_pycow(&default_host()).set("pycow-exit-grace", 0);
-    let outcome = interrupted(uwsgi, SIGTERM, false);
+    let outcome = interrupted(uwsgi, SIGTERM, false, Leaves::AtOnce);
     assert!(!outcome.answered);
     assert_eq!(outcome.said, ["started"]);
     let line = outcome.line.unwrap();

@@ -110,8 +110,6 @@ fn start(app: &str) -> Instance {
 }
 
 fn only_worker(uwsgi: &Instance) -> i32 {
-    // The master may say so later than its worker accepts.
-    uwsgi.await_log("spawned uWSGI worker 1 (");
     let [worker] = uwsgi.workers()[..] else {
         panic!("one worker: {:?}", uwsgi.workers())
     };

@@ -1,5 +1,7 @@
 //! Signals reach the process that they are for, and cut no hook short.
 
+use std::fs;
+
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
 use pycow_testkit::{default_host, one_of_each, proc, Uwsgi};
 
@@ -45,6 +47,43 @@ atexit.register(say, "the first hook")
     }
 }
 
+/// A signal comes in C code after the last bytecode: the process leaves where it waits, and Python, which
+/// learns of the signal in the first hook, does not end it there.
+#[test]
+fn a_signal_after_the_last_bytecode_cuts_no_hook_short() {
+    const APP: &str = r#"
+import ctypes, functools
+
+class Once:
+    """SIGTERM at the first time in a mule and a spooler; else 0, which is no signal."""
+    @property
+    def _as_parameter_(self):
+        mark = "told-%d" % uwsgi.mule_id()
+        if uwsgi.worker_id() or os.path.exists(mark):
+            return 0
+        open(mark, "w").close()
+        return 15
+
+# C calls C: no bytecode follows.
+uwsgi.post_fork_hook = functools.partial(getattr(ctypes.CDLL(None), "raise"), Once())
+atexit.register(say, "the first hook")
+atexit.register(say, "the last hook")
+"#;
+    for host in one_of_each() {
+        let uwsgi = with_app(&host, APP).set("mule", "true");
+        let spool = uwsgi.dir().join("spool");
+        fs::create_dir(&spool).unwrap();
+        let uwsgi = uwsgi.set("spooler", spool.display()).start();
+        for who in ["spooler (pid ", "mule 1 (pid "] {
+            let line = uwsgi.await_log(&format!("[pycow] {who}"));
+            let (_, rest) = line.split_once("(pid ").unwrap();
+            let pid = rest.split(')').next().unwrap().parse().unwrap();
+            let expected = ["the last hook", "the first hook"];
+            assert_eq!(said(&uwsgi.log(), pid), expected, "{}, {who}", host.name);
+        }
+    }
+}
+
 #[test]
 fn a_program_that_a_hook_starts_can_be_ended_by_signals() {
     let uwsgi = with_app(
@@ -60,7 +99,6 @@ def run():
         say("ended with %d" % program.wait())
 "#,
     )
-    .set("pycow-exit-timeout", 10)
     .start();
     let worker = only_worker(&uwsgi);
     let finished = uwsgi.stop();

@@ -3,7 +3,7 @@
 
 mod table;
 
-use std::{env, fs, io::Write, thread, time::Duration};
+use std::{env, fs, thread, time::Duration};
 
 use pycow_testkit::{checkout, default_host, signal::SIGHUP, Host, Instance, Uwsgi};
 use table::{Mode, Reload, MODES};
@@ -14,7 +14,7 @@ const REQUESTS: usize = 40;
 const APP: &str = "
 import atexit, os
 data = [{str(number): [number]} for number in range(2000)]
-atexit.register(lambda: print('hook ran', os.getpid(), flush=True))
+atexit.register(lambda: os.write(2, b'hook ran %d\n' % os.getpid()))
 def application(env, start):
     start('200 OK', [])
     return [b'hello']
@@ -54,11 +54,7 @@ fn reload(uwsgi: &Instance, how: Reload) {
         Reload::Touch => fs::File::open(uwsgi.dir().join("reload"))
             .and_then(|file| file.set_modified(std::time::SystemTime::now() + LIMIT))
             .unwrap(),
-        Reload::Fifo(letter) => fs::OpenOptions::new()
-            .write(true)
-            .open(uwsgi.dir().join("fifo"))
-            .and_then(|mut fifo| fifo.write_all(letter.as_bytes()))
-            .unwrap(),
+        Reload::Fifo(letter) => uwsgi.command(letter),
     }
 }
 

@@ -68,15 +68,17 @@ fn busy() -> Instance {
     let uwsgi = uwsgi.set("spooler", spool.display()).start();
     uwsgi.kill(uwsgi.workers()[0], SIGTERM);
     uwsgi.await_accepting(3);
-    let hooks = || {
-        value(
-            &uwsgi.get("/metrics").body,
-            "uwsgi_worker_exit_hooks_seconds",
-        )
+    let told = || {
+        let names = names(&uwsgi.get("/metrics").body);
+        let sizes = ROLES.map(|role| format!("uwsgi_{role}_private_bytes"));
+        let hooks = names.contains("uwsgi_worker_exit_hooks_seconds");
+        (hooks && sizes.iter().all(|size| names.contains(size))).then_some(())
     };
-    until("exit", hooks);
+    until("number of each", told);
     uwsgi
 }
+
+const ROLES: [&str; 4] = ["master", "worker", "mule", "spooler"];
 
 #[test]
 fn the_router_and_a_view_serve_the_same_metrics() {
@@ -94,14 +96,13 @@ fn the_router_and_a_view_serve_the_same_metrics() {
     promtool_checks(uwsgi.dir(), &answer.body);
 
     let pid = uwsgi.workers()[1];
-    let expected = proc::rollup(pid);
-    let shared = "uwsgi_worker_shared_bytes{worker_id=\"2\"}";
-    let shared = value(&answer.body, shared).unwrap() as u64;
-    assert!(
-        within(3.0, shared, expected.shared()),
-        "{shared} {expected:?}"
-    );
-    for role in ["master", "worker", "mule", "spooler"] {
+    // The sample may be of before the last request.
+    until("true number", || {
+        let text = uwsgi.get("/metrics").body;
+        let shared = value(&text, "uwsgi_worker_shared_bytes{worker_id=\"2\"}")? as u64;
+        within(3.0, shared, proc::rollup(pid).shared()).then_some(())
+    });
+    for role in ROLES {
         for size in ["shared", "private", "pss", "ksm"] {
             let name = format!("uwsgi_{role}_{size}_bytes");
             assert!(
@@ -116,7 +117,7 @@ fn the_router_and_a_view_serve_the_same_metrics() {
         "uwsgi_worker_exit_hooks_seconds{worker_id=\"1\"}",
     )
     .unwrap();
-    assert!(hooks > 0.0 && hooks < 1.0, "{hooks}");
+    assert!(hooks > 0.0 && hooks < 30.0, "{hooks}");
 }
 
 #[test]
@@ -144,16 +145,12 @@ fn the_json_tells_versions_policy_and_every_process() {
     let line = uwsgi.await_log("[pycow] froze ");
     let frozen = line.split(' ').nth(2).unwrap().parse::<u64>().unwrap();
     assert_eq!(report["objects"]["frozen"], frozen);
-    let worker = process(&uwsgi, "worker", 1).unwrap();
+    let worker = until("worker", || process(&uwsgi, "worker", 1));
     assert_eq!(worker["pid"], uwsgi.workers()[0]);
     // Ages grow until the next sample.
-    let age = || {
-        process(&uwsgi, "worker", 1).unwrap()["age"]
-            .as_f64()
-            .unwrap()
-    };
-    until("older sample", || (age() > 0.8).then_some(()));
-    until("newer sample", || (age() < 0.3).then_some(()));
+    let age = || process(&uwsgi, "worker", 1)?["age"].as_f64();
+    let old = until("older sample", || age().filter(|age| *age > 0.5));
+    until("newer sample", || age().filter(|age| *age < old));
 }
 
 #[test]
@@ -205,7 +202,7 @@ if pid == 0:
     os.execv(sys.argv[1], sys.argv[1:3])
 seen = b""
 while b"WID" not in seen or sys.argv[3].encode() not in seen:
-    if not select.select([terminal], [], [], 15)[0]:
+    if not select.select([terminal], [], [], 60)[0]:
         break
     try:
         seen += os.read(terminal, 4096)

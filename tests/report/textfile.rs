@@ -3,12 +3,9 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, Instant};
-
-use pycow_testkit::signal::SIGTERM;
-use serde_json::Value;
 
 use super::{json, promtool_checks, reporting, until};
+use pycow_testkit::signal::SIGTERM;
 
 #[test]
 fn the_text_file_is_replaced_whole_and_goes_with_its_instance() {
@@ -22,13 +19,17 @@ fn the_text_file_is_replaced_whole_and_goes_with_its_instance() {
     for _ in 0..3 {
         let mut old = until("file", || fs::File::open(&file).ok());
         let inode = old.metadata().unwrap().ino();
-        let start = Instant::now();
-        // Without a pause: a file that is gone or cut for a moment only is to be seen.
-        while fs::metadata(&file).expect("the file is always there").ino() == inode {
-            let text = fs::read_to_string(&file).expect("the file is always there");
-            assert!(whole(&text), "{text}");
-            assert!(start.elapsed() < Duration::from_secs(20), "no newer file");
-        }
+        until("newer file", || {
+            // Many times without a pause: a file that is gone or cut for a moment only is to be seen.
+            for _ in 0..1000 {
+                if fs::metadata(&file).expect("the file is always there").ino() != inode {
+                    return Some(());
+                }
+                let text = fs::read_to_string(&file).expect("the file is always there");
+                assert!(whole(&text), "{text}");
+            }
+            None
+        });
         // Who had opened the old one still reads all of it.
         let mut text = String::new();
         old.read_to_string(&mut text).unwrap();
@@ -117,12 +118,13 @@ fn a_text_file_that_cannot_be_written_any_more_is_told_once() {
     let file = dir.join("pycow.prom");
     let uwsgi = uwsgi.set("pycow-textfile", file.display()).start();
     until("file", || file.exists().then_some(()));
-    fs::remove_dir_all(&dir).unwrap();
+    // At once, while the master may be writing there.
+    fs::rename(&dir, uwsgi.dir().join("moved")).unwrap();
     let warning = "[pycow] WARNING: pycow-textfile cannot be written";
     uwsgi.await_log(warning);
-    let age = |report: &Value| report["processes"][0]["age"].as_f64().unwrap();
-    until("old sample", || (age(&json(&uwsgi)) > 0.8).then_some(()));
-    until("sample", || (age(&json(&uwsgi)) < 0.3).then_some(()));
+    let age = || json(&uwsgi)["processes"][0]["age"].as_f64();
+    let old = until("old sample", || age().filter(|age| *age > 0.5));
+    until("sample", || age().filter(|age| *age < old));
     assert_eq!(uwsgi.log().matches(warning).count(), 1);
     // It comes back with its directory.
     fs::create_dir(&dir).unwrap();

@@ -1,11 +1,18 @@
 //! Workers are forked by a master in which threads run Python.
 
-use std::fs;
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use pycow_testkit::signal::SIGKILL;
 use pycow_testkit::{default_host, hosts, is_long, times, Flavour, Host, Instance, Uwsgi};
 
 use super::{Who, NORMAL};
+
+/// Enough to show that one hangs.
+const LONG: Duration = Duration::from_secs(15);
 
 /// Four threads that want the GIL all the time, and one that has it for 2 of every 100 ms.
 const APP: &str = r#"
@@ -49,26 +56,22 @@ impl Outcome {
         self.starts_hung + self.respawns_hung
     }
 
-    fn start(&mut self, uwsgi: Uwsgi) -> Option<Instance> {
+    fn start(&mut self, uwsgi: Uwsgi, limit: Duration) -> Option<Instance> {
         let uwsgi = uwsgi
             .flag("enable-threads")
             .set("processes", WORKERS)
             .launch();
         self.starts += 1;
-        let started = uwsgi.accepts_within(WORKERS, NORMAL);
+        let started = uwsgi.accepts_within(WORKERS, limit);
         self.starts_hung += usize::from(!started);
         started.then_some(uwsgi)
     }
 
-    fn respawn(&mut self, uwsgi: &Instance, times: usize) {
-        let worker = |number: usize| {
-            uwsgi.await_log_times("pawned uWSGI worker ", WORKERS + number);
-            uwsgi.workers()[number % WORKERS]
-        };
+    fn respawn(&mut self, uwsgi: &Instance, times: usize, limit: Duration) {
         for number in 0..times {
-            uwsgi.kill(worker(number), SIGKILL);
+            uwsgi.kill(uwsgi.workers()[number % WORKERS], SIGKILL);
             self.respawns += 1;
-            if !uwsgi.accepts_within(WORKERS + number + 1, NORMAL) {
+            if !uwsgi.accepts_within(WORKERS + number + 1, limit) {
                 // The next one would be counted as this one.
                 self.respawns_hung += 1;
                 return;
@@ -80,13 +83,13 @@ impl Outcome {
 fn measure(host: &Host, who: Who, starts: usize, respawns: usize) -> Outcome {
     let mut outcome = Outcome::default();
     for number in 0..starts {
-        let Some(uwsgi) = outcome.start(who.on(host).app(APP)) else {
+        let Some(uwsgi) = outcome.start(who.on(host).app(APP), NORMAL) else {
             continue;
         };
         // As many respawns as starts, in few instances.
         if number % 10 == 0 {
             let share = (respawns * 10).div_ceil(starts.max(10));
-            outcome.respawn(&uwsgi, share);
+            outcome.respawn(&uwsgi, share, NORMAL);
         }
     }
     outcome
@@ -126,8 +129,8 @@ fn forked_the_hosts_way_workers_hang() {
         .on(&default_host())
         .app(APP)
         .set("pycow-fork", "host");
-    if let Some(uwsgi) = outcome.start(uwsgi) {
-        outcome.respawn(&uwsgi, 3);
+    if let Some(uwsgi) = outcome.start(uwsgi, LONG) {
+        outcome.respawn(&uwsgi, 3, LONG);
     }
     assert_ne!(outcome.hung(), 0, "{outcome:?}");
 }
@@ -138,9 +141,9 @@ fn serves(app: &str, change: impl Fn(Uwsgi) -> Uwsgi, path: &str) {
         let mut outcome = Outcome::default();
         let uwsgi = change(Who::Pycow.on(&host).app(app));
         let uwsgi = outcome
-            .start(uwsgi)
+            .start(uwsgi, NORMAL)
             .unwrap_or_else(|| panic!("{}", host.name));
-        outcome.respawn(&uwsgi, times(2, 20));
+        outcome.respawn(&uwsgi, times(2, 20), NORMAL);
         assert_eq!(outcome.hung(), 0, "{}", host.name);
         // The application's threads are the master's: none is in a worker.
         let body = uwsgi.get(path).body;
@@ -164,10 +167,9 @@ fn fork_hooks_run_in_workers_once() {
     for host in measured_hosts() {
         let mut outcome = Outcome::default();
         let uwsgi = outcome
-            .start(Who::Pycow.on(&host).app(APP))
+            .start(Who::Pycow.on(&host).app(APP), NORMAL)
             .expect("it starts");
-        outcome.respawn(&uwsgi, 1);
-        uwsgi.await_log_times("pawned uWSGI worker ", WORKERS + 1);
+        outcome.respawn(&uwsgi, 1, NORMAL);
         for worker in uwsgi.workers() {
             let line = format!("forked {worker}\n");
             assert_eq!(uwsgi.log().matches(&line).count(), 1, "{}", host.name);
@@ -220,13 +222,21 @@ fn workers_that_come_and_go() {
             .set("cheaper", 1)
             .set("cheaper-initial", 1)
             .start();
-        // With the only one busy, another is forked.
+        // With the only one busy for some of the master's seconds, another is forked.
+        let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let clients = [(); 3].map(|()| scope.spawn(|| uwsgi.get("/slow").status));
-            assert!(uwsgi.accepts_within(2, NORMAL), "{}", host.name);
+            let client = || {
+                while !over.load(Relaxed) {
+                    assert_eq!(uwsgi.get("/slow").status, 200);
+                }
+            };
+            let clients = [(); 3].map(|()| scope.spawn(client));
+            let came = uwsgi.accepts_within(2, NORMAL);
+            over.store(true, Relaxed);
             for client in clients {
-                assert_eq!(client.join().unwrap(), 200);
+                client.join().unwrap();
             }
+            assert!(came, "{}", host.name);
         });
     }
 }

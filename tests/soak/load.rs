@@ -64,7 +64,6 @@ fn measure(host: &Host, who: Who, signal: i32, threads: bool, rounds: usize) -> 
         // All at once: the master looks for those that are gone once a second.
         for round in 1..=rounds {
             uwsgi.await_accepting(WORKERS * round);
-            uwsgi.await_log_times("pawned uWSGI worker ", WORKERS * round);
             let workers = uwsgi.workers();
             for worker in &workers {
                 uwsgi.kill(*worker, signal);

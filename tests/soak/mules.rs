@@ -129,7 +129,8 @@ fn a_mule_leaves_at_a_boundary_whatever_it_does() {
 #[test]
 fn without_pycow_hooks_run_inside_of_the_handler() {
     let host = pycow_testkit::default_host();
-    assert_eq!(mules(&host, Who::Stock, PARSES, 1).in_a_handler, MULES);
+    // What is cut off inside of malloc may crash, or wait for ever, before it says so: not all do.
+    assert_ne!(mules(&host, Who::Stock, PARSES, 1).in_a_handler, 0);
 }
 
 const SPOOLS: &str = r#"

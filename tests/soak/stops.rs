@@ -1,4 +1,4 @@
-//! A uWSGI that is stopped before it has come up.
+//! A uWSGI that is stopped before it has come up: from its first fork on. Until then uWSGI ignores SIGTERM.
 
 use std::{
     thread,
@@ -38,19 +38,14 @@ fn measure(host: &Host, who: Who, rounds: usize) -> Outcome {
     for round in 0..rounds {
         let milliseconds =
             |limit: u64, random: &mut Random| Duration::from_micros(random.below(limit * 1000));
-        let took = if round % 3 == 0 {
-            // Any moment of the first second.
-            let wait = milliseconds(1000, &mut random);
-            stop(host, who, |_| thread::sleep(wait))
-        } else {
-            // While workers are forked, and right after.
-            let wait = milliseconds(40, &mut random);
-            let line = format!("spawned uWSGI worker {}", 1 + random.below(4));
-            stop(host, who, |uwsgi| {
-                uwsgi.await_log(&line);
-                thread::sleep(wait);
-            })
-        };
+        // Any moment of the first second; while workers are forked, and right after.
+        let limit = if round % 3 == 0 { 1000 } else { 40 };
+        let wait = milliseconds(limit, &mut random);
+        let line = format!("spawned uWSGI worker {}", 1 + random.below(4));
+        let took = stop(host, who, |uwsgi| {
+            uwsgi.await_log(&line);
+            thread::sleep(wait);
+        });
         outcome.stops += 1;
         match took {
             Some(took) => outcome.longest = outcome.longest.max(took),

@@ -2,16 +2,11 @@
 
 mod life;
 
-use std::{
-    collections::BTreeSet,
-    fs::OpenOptions,
-    io::Write,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeSet;
 
 use life::{both, Seen};
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGKILL, SIGTERM};
-use pycow_testkit::{proc, Instance};
+use pycow_testkit::{proc, until, Instance};
 
 fn end(uwsgi: Instance) -> Seen {
     uwsgi.signal(SIGTERM);
@@ -19,21 +14,15 @@ fn end(uwsgi: Instance) -> Seen {
 }
 
 fn first_worker(uwsgi: &Instance) -> i32 {
-    uwsgi.await_log("spawned uWSGI worker 1 (");
     uwsgi.workers()[0]
 }
 
 /// Asks until the answer comes from a worker that is none of these.
 fn answer_from_another(uwsgi: &Instance, pids: &BTreeSet<i32>) -> i32 {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        assert!(Instant::now() < deadline, "nobody else answers");
-        let answer = uwsgi.try_get("/");
-        let pid = answer.ok().and_then(|answer| answer.body.parse().ok());
-        if let Some(pid) = pid.filter(|pid| !pids.contains(pid)) {
-            return pid;
-        }
-    }
+    until("answer of another", || {
+        let pid = uwsgi.try_get("/").ok()?.body.parse().ok()?;
+        (!pids.contains(&pid)).then_some(pid)
+    })
 }
 
 #[test]
@@ -46,8 +35,6 @@ fn a_worker_told_to_leave_by_a_signal() {
                 let worker = first_worker(&uwsgi);
                 statuses.push(uwsgi.wait_status(worker, || uwsgi.kill(worker, signal)));
                 uwsgi.await_accepting(accepting);
-                // The master may say so later than its worker accepts.
-                uwsgi.await_log_times("Respawned uWSGI worker 1", accepting - 1);
                 assert_eq!(uwsgi.get("/").body, first_worker(&uwsgi).to_string());
                 proc::await_idle(first_worker(&uwsgi));
             }
@@ -117,7 +104,6 @@ fn a_graceful_reload_of_all() {
     let life = both(
         |uwsgi| uwsgi.set("processes", 2),
         |uwsgi| {
-            uwsgi.await_log_times("spawned uWSGI worker ", 2);
             let before = BTreeSet::from_iter(uwsgi.workers());
             uwsgi.signal(SIGHUP);
             uwsgi.await_accepting(4);
@@ -137,9 +123,8 @@ fn one_worker_after_the_other() {
     let life = both(
         |uwsgi| uwsgi.set("processes", 2).set("master-fifo", "fifo"),
         |uwsgi| {
-            uwsgi.await_log_times("spawned uWSGI worker ", 2);
             let before = BTreeSet::from_iter(uwsgi.workers());
-            command(&uwsgi, "c");
+            uwsgi.command("c");
             uwsgi.await_accepting(4);
             answer_from_another(&uwsgi, &before);
             uwsgi.workers().into_iter().for_each(proc::await_idle);
@@ -182,7 +167,7 @@ fn the_end_of_all_brutal_and_graceful() {
         let life = both(
             |uwsgi| uwsgi.set("processes", 2).set("master-fifo", "fifo"),
             |uwsgi| {
-                command(&uwsgi, letter);
+                uwsgi.command(letter);
                 uwsgi.into()
             },
         );
@@ -190,16 +175,4 @@ fn the_end_of_all_brutal_and_graceful() {
         life.tells(of_each, 2);
         assert_eq!(life.end, Some(0), "{letter}");
     }
-}
-
-/// Writes to the master's FIFO, once it is there: workers may be quicker than their master.
-fn command(uwsgi: &Instance, letter: &str) {
-    let path = uwsgi.dir().join("fifo");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !path.exists() {
-        assert!(Instant::now() < deadline, "no FIFO");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let mut fifo = OpenOptions::new().write(true).open(path).unwrap();
-    fifo.write_all(letter.as_bytes()).unwrap();
 }

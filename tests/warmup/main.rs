@@ -45,7 +45,7 @@ fn each_target_is_served_twice_before_anything_is_frozen() {
     assert_eq!(uwsgi.get("/seen").body, expected);
     let log = uwsgi.log();
     let said = log
-        .find("[pycow] pycow-warmup: served 2 targets in 0.")
+        .find("[pycow] pycow-warmup: served 2 targets in ")
         .unwrap();
     assert!(log[said..].contains(" s: 4 of 200\n"), "{log}");
     assert!(said < log.find("[pycow] froze ").unwrap());
@@ -71,11 +71,11 @@ fn a_file_names_many_and_a_function_gets_the_callable() {
         .file("paths.txt", "# two pages\n/a\n\n/b\nwarming:everything\n")
         .file(
             "warming.py",
-            "def everything(app):\n    print('called with', app.__name__, flush=True)\n",
+            "import os\ndef everything(app):\n    os.write(2, b'called with %a\\n' % app.__name__)\n",
         );
     let uwsgi = uwsgi.start();
-    uwsgi.await_log_times("called with plain", 2);
-    uwsgi.await_log("served 3 targets in 0.");
+    uwsgi.await_log_times("called with 'plain'", 2);
+    uwsgi.await_log("served 3 targets in ");
     assert!(uwsgi.get("/seen").body.ends_with("[1, 2, 3, 4])"));
 }
 
@@ -106,7 +106,7 @@ def application(env, start):
 #[test]
 fn with_lazy_apps_each_worker_is_warm_before_its_first_request() {
     let uwsgi = warmed(&["/"]).flag("lazy-apps").set("processes", 2).start();
-    uwsgi.await_log_times("pycow-warmup: served 1 target in 0.", 2);
+    uwsgi.await_log_times("pycow-warmup: served 1 target in ", 2);
     assert!(uwsgi.get("/seen").body.ends_with("[1, 2])"));
     assert_eq!(uwsgi.log().matches("pycow-warmup: served").count(), 2);
 }

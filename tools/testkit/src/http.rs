@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-const LIMIT: Duration = Duration::from_secs(30);
+/// Generous, as all limits here.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What uWSGI answered.
 #[derive(Clone, Debug)]

@@ -3,14 +3,16 @@
 use crate::signal::{SIGCONT, SIGSTOP, SIGTERM};
 use crate::{
     http::{self, Response},
-    lines::{accepting, numbered, workers_in},
+    lines::{accepting, mules_in, spoolers_in, workers_in, Helpers},
     log::{InVain, Log},
     port::Port,
     proc, process,
+    until::until,
     watchdog::Watchdog,
 };
 use std::{
-    io,
+    fs,
+    io::{self, Write},
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -20,13 +22,14 @@ use std::{
 };
 use tempfile::TempDir;
 
-const START_LIMIT: Duration = Duration::from_secs(30);
-const LOG_LIMIT: Duration = Duration::from_secs(20);
-const END_LIMIT: Duration = Duration::from_secs(60);
+// Generous, for a machine that is busy with other things: a limit costs its time only where a test fails.
+const START_LIMIT: Duration = Duration::from_secs(60);
+const LOG_LIMIT: Duration = Duration::from_secs(60);
+const END_LIMIT: Duration = Duration::from_secs(120);
 /// For those whose master has ended already.
-const STRAGGLER_LIMIT: Duration = Duration::from_secs(5);
+const STRAGGLER_LIMIT: Duration = Duration::from_secs(20);
 /// For a uWSGI whose application never sleeps.
-const SETTLE_LIMIT: Duration = Duration::from_secs(3);
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running uWSGI. Dropped, it is killed with all its children; dropped by a
 /// panic, it prints its ini and its log first.
@@ -37,6 +40,7 @@ pub struct Instance {
     /// Nothing is left to kill.
     over: bool,
     log: Arc<Log>,
+    helpers: Helpers,
     ini: String,
     dir: TempDir,
     _port: Port,
@@ -54,7 +58,13 @@ pub struct Finished {
 
 impl Instance {
     /// Starts the command as the leader of a process group of its own.
-    pub(crate) fn spawn(mut command: Command, ini: String, dir: TempDir, port: Port) -> Self {
+    pub(crate) fn spawn(
+        mut command: Command,
+        helpers: Helpers,
+        ini: String,
+        dir: TempDir,
+        port: Port,
+    ) -> Self {
         let (output, input) = io::pipe().expect("a pipe");
         command
             .process_group(0)
@@ -72,6 +82,7 @@ impl Instance {
             child,
             over: false,
             log: Log::follow(output),
+            helpers,
             ini,
             dir,
             _port: port,
@@ -79,29 +90,35 @@ impl Instance {
     }
 
     /// Waits until workers have begun to accept requests so many times since
-    /// the start, respawned ones included. A worker that is told to end before
-    /// that may miss the signal: uWSGI sets its handlers only then.
+    /// the start, respawned ones included, the log names them all and the mules
+    /// and spoolers beside them, and the master has handlers. Whoever is told to
+    /// end before that may miss the signal: uWSGI sets its handlers only then.
     ///
     /// # Panics
-    /// If uWSGI ends instead, or takes more than 30 seconds.
+    /// If uWSGI ends instead, or takes more than a minute.
     pub fn await_accepting(&self, times: usize) {
-        let what = format!("{times} accepting workers");
-        self.wait(START_LIMIT, &what, |log| accepting(log, times));
+        let what = format!("{times} accepting workers, named with their mules and spoolers");
+        self.wait(START_LIMIT, &what, |log| {
+            accepting(log, times, self.helpers)
+        });
+        until("handler in the master", || {
+            let is_there = proc::catches(self.pid(), SIGTERM) || !proc::alive(self.pid());
+            is_there.then_some(())
+        });
     }
 
-    /// Whether workers begin to accept requests so many times since the start, within `limit`.
+    /// Whether workers accept and are named so many times within `limit`.
     pub fn accepts_within(&self, times: usize, limit: Duration) -> bool {
-        self.log.wait(limit, |log| accepting(log, times)).is_ok()
+        self.ready(times, limit).is_ok()
     }
 
-    /// Waits until so many workers accept requests and the log names them all.
+    /// Waits until workers accept and are named so many times.
     ///
     /// # Errors
     /// Says how uWSGI ended instead, or that it took longer than the limit.
     pub fn ready(&self, workers: usize, limit: Duration) -> Result<(), String> {
-        let named = |log: &str| workers_in(log).len() >= workers;
         self.log
-            .wait(limit, |log| accepting(log, workers).filter(|()| named(log)))
+            .wait(limit, |log| accepting(log, workers, self.helpers))
             .map_err(|in_vain| match in_vain {
                 InVain::Ended => "uWSGI ended at its start".into(),
                 InVain::TimedOut => format!("no {workers} accepting workers within {limit:?}"),
@@ -159,17 +176,12 @@ impl Instance {
 
     /// The live mules, in their order.
     pub fn mules(&self) -> Vec<i32> {
-        alive(numbered(&self.log(), "spawned uWSGI mule ").into_values())
+        alive(mules_in(&self.log()).into_values())
     }
 
     /// The live spoolers, in the order of their start.
     pub fn spoolers(&self) -> Vec<i32> {
-        let log = self.log();
-        alive(
-            log.lines()
-                .filter(|line| line.contains("spawned the uWSGI spooler on dir "))
-                .filter_map(|line| line.rsplit(' ').next()?.parse().ok()),
-        )
+        alive(spoolers_in(&self.log()).into_iter())
     }
 
     /// All whole lines so far.
@@ -180,7 +192,7 @@ impl Instance {
     /// The first line that contains the needle, once it is there.
     ///
     /// # Panics
-    /// If uWSGI ends without it, or 20 seconds pass.
+    /// If uWSGI ends without it, or a minute passes.
     pub fn await_log(&self, needle: &str) -> String {
         self.await_log_times(needle, 1).swap_remove(0)
     }
@@ -188,7 +200,7 @@ impl Instance {
     /// The first `times` lines that contain the needle, once they are there.
     ///
     /// # Panics
-    /// If uWSGI ends without them, or 20 seconds pass.
+    /// If uWSGI ends without them, or a minute passes.
     pub fn await_log_times(&self, needle: &str, times: usize) -> Vec<String> {
         let what = format!("{times} lines with {needle:?}");
         self.wait(LOG_LIMIT, &what, |log| {
@@ -208,7 +220,7 @@ impl Instance {
         process::signal(pid, signal);
     }
 
-    /// Waits until the master has handlers of its own and everybody sleeps, or for 3 seconds: some
+    /// Waits until the master has handlers of its own and everybody sleeps, or for 10 seconds: some
     /// applications never do. A uWSGI without pycow loses a SIGTERM that comes before.
     pub fn settle(&self) {
         let deadline = Instant::now() + SETTLE_LIMIT;
@@ -220,7 +232,7 @@ impl Instance {
         };
         while proc::alive(self.pid()) && !is_settled() && Instant::now() < deadline {
             // The kernel tells nobody that a process went to sleep.
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -238,12 +250,36 @@ impl Instance {
     /// Waits until that process has ended.
     ///
     /// # Panics
-    /// If that takes more than 60 seconds.
+    /// If that takes more than two minutes.
     pub fn await_gone(&self, pid: i32) {
         assert!(
             process::ended_within(pid, END_LIMIT),
             "process {pid} still there after {END_LIMIT:?}"
         );
+    }
+
+    /// Writes a letter to `fifo` in its folder, its `master-fifo`, once that is there: workers may be
+    /// quicker than their master.
+    ///
+    /// # Panics
+    /// If there is none within a minute, or nobody reads it.
+    pub fn command(&self, letter: &str) {
+        let path = self.dir().join("fifo");
+        let opened = || fs::OpenOptions::new().write(true).open(&path).ok();
+        let mut fifo = until("FIFO", opened);
+        fifo.write_all(letter.as_bytes()).expect("a reader");
+    }
+
+    /// Waits until its parent knows that this process has ended, too.
+    ///
+    /// # Panics
+    /// If that takes more than a minute.
+    pub fn await_reaped(&self, pid: i32) {
+        self.await_gone(pid);
+        let folder = Path::new("/proc").join(pid.to_string());
+        until("parent that waits for it", || {
+            (!folder.exists()).then_some(())
+        });
     }
 
     /// How a worker ended after `leave`, as wait(2) tells it. Only its master learns that: it is held
@@ -260,7 +296,7 @@ impl Instance {
     /// Ends uWSGI with SIGTERM and waits for it.
     ///
     /// # Panics
-    /// If that takes more than 60 seconds.
+    /// If that takes more than two minutes.
     pub fn stop(self) -> Finished {
         self.settle();
         self.signal(SIGTERM);
@@ -270,7 +306,7 @@ impl Instance {
     /// Waits for a uWSGI that ends by itself, or was told to.
     ///
     /// # Panics
-    /// If that takes more than 30 seconds.
+    /// If that takes more than a minute.
     pub fn finish(self) -> Finished {
         self.wait_for_end(START_LIMIT)
     }

@@ -27,6 +27,7 @@ mod process;
 pub mod reporting;
 pub mod signal;
 mod skip;
+mod until;
 mod uwsgi;
 mod watchdog;
 
@@ -37,6 +38,7 @@ pub use http::Response;
 pub use instance::{Finished, Instance};
 pub use process::is_root;
 pub use skip::skip;
+pub use until::until;
 pub use uwsgi::Uwsgi;
 
 /// Whether the measures are to be taken at full length (`make soak` sets `PYCOW_LONG`).

@@ -96,9 +96,9 @@ pub fn wait_status(pid: i32) -> i32 {
 /// still has things to do, and until then it is busy. Then it sleeps.
 ///
 /// # Panics
-/// If it does not within 20 seconds.
+/// If it does not within a minute.
 pub fn await_idle(worker: i32) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !sleeps(worker) {
         assert!(Instant::now() < deadline, "worker {worker} never sleeps");
         // The kernel tells nobody that a process went to sleep.

@@ -1,15 +1,10 @@
 //! A uWSGI with pycow that shows all that pycow publishes, and ways to read it.
 
-use std::{
-    io::Read,
-    os::unix::net::UnixStream,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{io::Read, os::unix::net::UnixStream, path::Path};
 
 use serde_json::Value;
 
+pub use crate::until::until;
 use crate::{default_host, Instance, Uwsgi};
 
 /// A heap of some 40 MB; `/touch` writes to a part of it, `/rpc` answers what uwsgi.rpc does.
@@ -46,7 +41,7 @@ pub fn reporting(period: u32) -> Uwsgi {
         .fold(uwsgi, |uwsgi, route| uwsgi.set("route", route))
 }
 
-/// The report as JSON.
+/// The report as JSON, as it is now.
 ///
 /// # Panics
 /// If what `/json` answers is none.
@@ -55,7 +50,7 @@ pub fn json(uwsgi: &Instance) -> Value {
     serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body))
 }
 
-/// What it says of that process, if it does.
+/// What it says of that process, if it does: a process is listed from its first sample on.
 ///
 /// # Panics
 /// If it does not list processes.
@@ -66,32 +61,15 @@ pub fn process(uwsgi: &Instance, role: &str, id: u64) -> Option<Value> {
     processes.iter().find(wanted).cloned()
 }
 
-/// All that the stats server says.
+/// All that the stats server says, once it is there: workers may be quicker than their master.
 ///
 /// # Panics
-/// If nobody listens there, or what it says is no JSON.
+/// If nobody listens there within a minute, or what it says is no JSON.
 pub fn stats(socket: &Path) -> Value {
     let mut text = String::new();
-    let mut stream = UnixStream::connect(socket).unwrap();
+    let mut stream = until("stats server", || UnixStream::connect(socket).ok());
     stream.read_to_string(&mut text).unwrap();
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-/// Asks until there is an answer: a number in shared memory tells nobody that it changed.
-///
-/// # Panics
-/// If there is none within 20 seconds.
-pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    const LIMIT: Duration = Duration::from_secs(20);
-    const PAUSE: Duration = Duration::from_millis(20);
-    let start = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(start.elapsed() < LIMIT, "no {what} within {LIMIT:?}");
-        thread::sleep(PAUSE);
-    }
 }
 
 /// The difference is at most so many percent of the expected number.

@@ -3,7 +3,7 @@
 use crate::{
     host::{plugin_path, Flavour, Host, DEBIAN_PLUGINS},
     instance::{Finished, Instance},
-    lines::ACCEPTING,
+    lines::{Helpers, ACCEPTING},
     port::Port,
 };
 use std::{
@@ -156,30 +156,29 @@ impl Uwsgi {
         self.dir.path()
     }
 
-    /// Starts uWSGI and waits until every worker accepts requests.
+    /// Starts uWSGI and waits until every worker accepts requests, and the log
+    /// names workers, mules and spoolers.
     ///
     /// # Panics
-    /// If uWSGI ends instead, or takes more than 30 seconds.
+    /// If uWSGI ends instead, or takes more than a minute.
     pub fn start(self) -> Instance {
         let workers = self.workers();
         let instance = self.launch();
         instance.await_accepting(workers);
-        // The master tells of a worker after that worker runs, sometimes after it accepts.
-        instance.await_log_times("spawned uWSGI worker", workers);
         instance
     }
 
     /// Starts a uWSGI that is expected to end by itself, and waits for that.
     ///
     /// # Panics
-    /// If that takes more than 30 seconds.
+    /// If that takes more than a minute.
     pub fn run(self) -> Finished {
         self.launch().finish()
     }
 
     /// Starts uWSGI and waits for nothing.
     pub fn launch(self) -> Instance {
-        let ini = self.ini();
+        let (ini, helpers) = (self.ini(), self.helpers());
         let file = self.write_ini(&ini);
         let mut command = match &self.wrapper {
             None => Command::new(&self.host.uwsgi),
@@ -204,7 +203,7 @@ impl Uwsgi {
             .args(&self.arguments)
             .envs(self.environment)
             .current_dir(self.dir.path());
-        Instance::spawn(command, ini, self.dir, self.port)
+        Instance::spawn(command, helpers, ini, self.dir, self.port)
     }
 
     /// The text of `uwsgi.ini`: plugins first, for options are known only once
@@ -246,6 +245,29 @@ impl Uwsgi {
                     .parse()
                     .unwrap_or_else(|error| panic!("{value} workers: {error}"))
             })
+    }
+
+    /// Whom uWSGI starts beside its workers.
+    fn helpers(&self) -> Helpers {
+        let values = |key: &'static str| {
+            let options = self.options.iter().filter(move |(name, _)| name == key);
+            options.map(|(_, value)| value.as_str())
+        };
+        let counted = values("mules").map(|value| {
+            let count: usize = value
+                .parse()
+                .unwrap_or_else(|error| panic!("{value} mules: {error}"));
+            count
+        });
+        // Mules are the master's.
+        let mules = match self.value("master") {
+            Some("true") => values("mule").count() + counted.sum::<usize>(),
+            _ => 0,
+        };
+        Helpers {
+            mules,
+            spoolers: values("spooler").count(),
+        }
     }
 
     /// The value in force: the last that was set, or the default.
