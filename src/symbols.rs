@@ -7,6 +7,7 @@
 
 use std::{
     ffi::{c_void, CStr},
+    mem,
     ptr::{self, NonNull},
 };
 
@@ -56,5 +57,30 @@ impl Symbols {
         let own = (!self.handle.is_null()).then(|| find(self.handle));
         own.flatten()
             .or_else(|| self.or_global.then(|| find(libc::RTLD_DEFAULT)).flatten())
+    }
+
+    /// The address of the variable `symbol`, and how many bytes it has.
+    pub fn variable(&self, symbol: &CStr) -> Option<(NonNull<c_void>, usize)> {
+        /// `RTLD_DL_SYMENT` (dlfcn.h): the entry of the symbol is wanted.
+        const ENTRY: libc::c_int = 1;
+        let address = self.address(symbol)?;
+        // SAFETY: all zeros is a valid Dl_info.
+        let mut info: libc::Dl_info = unsafe { mem::zeroed() };
+        let mut entry: *mut libc::Elf64_Sym = ptr::null_mut();
+        // SAFETY: dladdr1(3): it looks the address up and gives the entry that this flag asks for.
+        let found = unsafe {
+            libc::dladdr1(
+                address.as_ptr(),
+                &mut info,
+                (&raw mut entry).cast::<*mut c_void>(),
+                ENTRY,
+            )
+        };
+        if found == 0 || entry.is_null() {
+            return None;
+        }
+        // SAFETY: an entry of a loaded object's symbol table, which stays as long as the object.
+        let size = unsafe { (*entry).st_size };
+        Some((address, usize::try_from(size).ok()?))
     }
 }

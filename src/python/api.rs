@@ -114,6 +114,10 @@ api! {
         PyThreadState_Swap: fn(*mut PyThreadState) -> *mut PyThreadState;
         PyThreadState_Clear: fn(*mut PyThreadState);
         PyThreadState_Delete: fn(*mut PyThreadState);
+        PyEval_SaveThread: fn() -> *mut PyThreadState;
+        PyEval_RestoreThread: fn(*mut PyThreadState);
+        PyEval_AcquireThread: fn(*mut PyThreadState);
+        PyEval_ReleaseThread: fn(*mut PyThreadState);
     }
     unstable {
         /// Include/methodobject.h, in every version.

@@ -85,6 +85,40 @@ fn within(
     }
 }
 
+/// Runs `body` in every interpreter but the main one, as one does who has just come in: the GIL is
+/// let go, and taken there.
+///
+/// Who waits for the GIL leaves a request in the own interpreter (3.9 to 3.11: `gil_drop_request`) until
+/// it is next taken there. In a child the one who waited is not there, and whoever lets go of the GIL at
+/// such a request waits for somebody to take it. To be called in a child, in its only thread, with the
+/// main interpreter's thread state current.
+pub fn take_over(gil: &Gil<'_>, mut body: impl FnMut(&Gil<'_>)) {
+    let api = gil.api;
+    // SAFETY: there is no other thread, so the list stands still, with or without the GIL. The new state
+    // is current from Acquire to Release, is cleared while it is, and deleted when it is no more.
+    unsafe {
+        let main = (api.PyInterpreterState_Main)();
+        let mut next = (api.PyInterpreterState_Head)();
+        while !next.is_null() {
+            let state = if next == main {
+                ptr::null_mut()
+            } else {
+                (api.PyThreadState_New)(next)
+            };
+            if !state.is_null() {
+                let own = (api.PyEval_SaveThread)();
+                (api.PyEval_AcquireThread)(state);
+                body(gil);
+                (api.PyThreadState_Clear)(state);
+                (api.PyEval_ReleaseThread)(state);
+                (api.PyEval_RestoreThread)(own);
+                (api.PyThreadState_Delete)(state);
+            }
+            next = (api.PyInterpreterState_Next)(next);
+        }
+    }
+}
+
 /// What is done in a new interpreter; whether it could be done.
 pub type OnNew = fn(&Gil<'_>) -> bool;
 

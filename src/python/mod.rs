@@ -15,6 +15,7 @@ pub mod gc_callbacks;
 pub mod gc_methods;
 pub mod heap;
 pub mod interpreter;
+pub mod interpreter_list;
 pub mod interpreters;
 pub mod marked;
 pub mod object;

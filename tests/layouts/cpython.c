@@ -3,8 +3,14 @@
  * pycow reads of CPython's memory lies where src/python looks for it. Each
  * struct ends where its last member here ends, so none is forgotten.
  */
+#define Py_BUILD_CORE 1
 #include <Python.h>
 #include <stddef.h>
+#if PY_VERSION_HEX >= 0x03090000
+#include <internal/pycore_runtime.h>
+#else
+#include <internal/pycore_pystate.h>
+#endif
 
 #define AT(type, member, offset, kind) \
 	_Static_assert(offsetof(type, member) == (offset), #type "." #member); \
@@ -68,3 +74,8 @@ const size_t pycow_bytecode_at = offsetof(PyCodeObject, co_code_adaptive);
 IS(sizeof(((PyCodeObject *)0)->co_code_adaptive), 1);
 #endif
 #endif
+
+/* the list of interpreters: interpreter_list.rs, which looks for two words, one behind the other */
+_Static_assert(offsetof(_PyRuntimeState, interpreters.main)
+	== offsetof(_PyRuntimeState, interpreters.head) + sizeof(PyInterpreterState *), "interpreters");
+IS(offsetof(_PyRuntimeState, interpreters.head) % sizeof(PyInterpreterState *), 0);

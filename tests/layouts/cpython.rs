@@ -86,6 +86,7 @@ fn what_differs_is_found() {
         ("wr_callback, 24", "wr_callback, 32"),
         ("m_ml, 16", "m_ml, 24"),
         ("IS(Py_tp_traverse, 71)", "IS(Py_tp_traverse, 72)"),
+        ("interpreters.main)\n", "interpreters.next_id)\n"),
     ];
     let (folder, version) = headers().pop_first().unwrap();
     for (right, wrong) in wrong {

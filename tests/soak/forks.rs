@@ -143,13 +143,16 @@ fn serves(app: &str, change: impl Fn(Uwsgi) -> Uwsgi, path: &str) {
         let uwsgi = outcome
             .start(uwsgi, NORMAL)
             .unwrap_or_else(|| panic!("{}", host.name));
-        outcome.respawn(&uwsgi, times(2, 20), NORMAL);
+        let respawns = times(2, 50);
+        outcome.respawn(&uwsgi, respawns, NORMAL);
         assert_eq!(outcome.hung(), 0, "{}", host.name);
+        uwsgi.await_log_times("pawned uWSGI worker ", WORKERS + respawns);
         // The application's threads are the master's: none is in a worker.
         let body = uwsgi.get(path).body;
         let (pid, threads) = body.split_once(' ').unwrap();
         assert_eq!(threads, "1", "{}", host.name);
         assert!(uwsgi.workers().contains(&pid.parse().unwrap()));
+        uwsgi.await_log(if path == "/" { "|app: 0|" } else { "|app: 2|" });
         let log = uwsgi.log();
         for sign in [
             "SIGSEGV",
@@ -192,15 +195,15 @@ fn mules_and_spoolers_are_forked_the_same_way() {
 
 #[test]
 fn several_applications_in_interpreters_of_their_own() {
-    // PyOS_AfterFork_Child would end the other interpreters, so their lock is not made anew: threads
-    // that always wait for it still hang a child, as in stock.
+    // All but the first are in interpreters of their own, where threads wait for the GIL, too.
     serves(
-        &APP.replace("[busy] * 4", "[]"),
+        APP,
         |uwsgi| {
             let app = uwsgi.dir().join("app.py").display().to_string();
             uwsgi
                 .set("mount", format!("/one={app}"))
                 .set("mount", format!("/two={app}"))
+                .flag("manage-script-name")
         },
         "/two",
     );
