@@ -25,7 +25,7 @@ impl Inventory {
 
     /// As it is now.
     pub fn now() -> Self {
-        let own = std::process::id().cast_signed();
+        let own = rustix::process::getpid().as_raw_pid();
         Self {
             // The listing's own descriptor is closed by the time its link is read.
             descriptors: numbers("/proc/self/fd")

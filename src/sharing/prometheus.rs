@@ -105,10 +105,10 @@ fn objects(out: &mut impl Write, facts: &InstanceInfo<'_>) -> fmt::Result {
         ("frozen", "left the collector's sight", facts.frozen),
         ("immortal", "were made immortal", facts.immortal),
     ] {
-        let name = format_args!("uwsgi_pycow_{name}_objects");
+        let name = format!("uwsgi_pycow_{name}_objects");
         head(
             out,
-            name,
+            &name,
             format_args!("Preloaded Python objects that {meaning}"),
         )?;
         writeln!(out, "{name} {number}")?;
@@ -128,11 +128,11 @@ fn sizes(
     if who == "master" && name == "inherited" {
         return Ok(());
     }
-    let full = format_args!("uwsgi_{who}_{name}_bytes");
+    let full = format!("uwsgi_{who}_{name}_bytes");
     let mut is_first = true;
     for (role, sample) in table.samples().filter(|(role, _)| role.name() == who) {
         if is_first {
-            head(out, full, meaning)?;
+            head(out, &full, meaning)?;
             is_first = false;
         }
         match role {

@@ -54,7 +54,9 @@ fn module_of(path: &Path) -> Module {
         .iter()
         .map(|part| part.to_string_lossy().into_owned())
         .collect();
-    names.pop_if(|last| last == "mod");
+    if names.last().is_some_and(|last| last == "mod") {
+        names.pop();
+    }
     names
 }
 

@@ -61,16 +61,16 @@ pub(super) fn collections(out: &mut impl Write, table: &SlotTable) -> fmt::Resul
         return Ok(());
     }
     for (name, meaning, number) in COLLECTIONS {
-        let name = format_args!("uwsgi_worker_gc_{name}_total");
+        let name = format!("uwsgi_worker_gc_{name}_total");
         head_of(
             out,
-            name,
+            &name,
             format_args!("{meaning}, by the oldest generation looked at"),
             "counter",
         )?;
         for (worker, told) in &workers {
             for (i, one) in told.generations.iter().enumerate() {
-                let labels = format_args!("worker_id=\"{worker}\",generation=\"{i}\"");
+                let labels = format!("worker_id=\"{worker}\",generation=\"{i}\"");
                 writeln!(out, "{name}{{{labels}}} {}", number(one))?;
             }
         }
@@ -80,7 +80,7 @@ pub(super) fn collections(out: &mut impl Write, table: &SlotTable) -> fmt::Resul
     for (worker, told) in &workers {
         let thresholds = told.thresholds.iter().flat_map(|t| t.values());
         for (i, threshold) in thresholds.enumerate() {
-            let labels = format_args!("worker_id=\"{worker}\",generation=\"{i}\"");
+            let labels = format!("worker_id=\"{worker}\",generation=\"{i}\"");
             writeln!(out, "{THRESHOLD}{{{labels}}} {threshold}")?;
         }
     }

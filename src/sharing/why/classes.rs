@@ -52,10 +52,7 @@ impl Classes {
 
     /// The number of the class at that address, if one is there.
     pub fn at(&mut self, address: u64, memory: &Memory) -> Result<Option<usize>, OutOfMemory> {
-        let Some(roots) = self
-            .roots
-            .filter(|_| address.is_multiple_of(8) && address > 0xffff)
-        else {
+        let Some(roots) = self.roots.filter(|_| address % 8 == 0 && address > 0xffff) else {
             return Ok(None);
         };
         let hash = (address >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;

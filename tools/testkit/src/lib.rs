@@ -38,7 +38,7 @@ pub use http::Response;
 pub use instance::{Finished, Instance};
 pub use process::is_root;
 pub use skip::skip;
-pub use until::until;
+pub use until::{until, until_within};
 pub use uwsgi::Uwsgi;
 
 /// Whether the measures are to be taken at full length (`make soak` sets `PYCOW_LONG`).
