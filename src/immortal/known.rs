@@ -44,6 +44,7 @@ resources = tuple(named('mmap', 'mmap') + named('select', 'epoll') + named('_sql
 locks = tuple(named('_thread', 'LockType lock RLock'))
 links = tuple(links)
 modules = (types.ModuleType,)
+arrays = tuple(named('numpy', 'ndarray'))
 ";
 
 /// Known classes, held for as long as objects are classified.
@@ -51,6 +52,7 @@ pub struct Known<'gil> {
     mortal: Vec<(PyRef<'gil>, Reason)>,
     plain: Vec<PyRef<'gil>>,
     module: Vec<PyRef<'gil>>,
+    array: Vec<PyRef<'gil>>,
 }
 
 impl<'gil> Known<'gil> {
@@ -65,6 +67,7 @@ impl<'gil> Known<'gil> {
             mortal: Vec::new(),
             plain: all(c"plain"),
             module: all(c"modules"),
+            array: all(c"arrays"),
         };
         for path in mortal {
             match class_at(gil, path) {
@@ -98,6 +101,11 @@ impl<'gil> Known<'gil> {
     /// Objects of that class are modules.
     pub fn is_module(&self, heap: &Heap<'_>, class: Class<'_>) -> bool {
         self.module.iter().any(|known| derives(heap, class, known))
+    }
+
+    /// The class of numpy's arrays, if numpy is loaded.
+    pub fn array<'a>(&'a self, heap: &Heap<'_>) -> Option<Class<'a>> {
+        heap.as_class(self.array.first()?.borrow())
     }
 }
 

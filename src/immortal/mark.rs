@@ -6,7 +6,7 @@ use super::{
     audit::Marks,
     classify::{Classifier, Treatment},
     kept::KeptMortal,
-    prescan::Tracked,
+    prescan::{Prescanned, Tracked},
     reason::Reason,
     Stopped, Unable,
 };
@@ -38,6 +38,8 @@ pub struct Outcome {
     pub frame: u64,
     /// Objects that no other object refers to.
     pub unreferenced: u64,
+    /// Arrays of numpy with objects in their items that could not be seen.
+    pub unseen: u64,
 }
 
 impl fmt::Display for Outcome {
@@ -60,7 +62,11 @@ impl fmt::Display for Outcome {
             f,
             "{} to which only the interpreter refers",
             self.unreferenced
-        )
+        )?;
+        if self.unseen > 0 {
+            write!(f, "; not seen: what {} arrays of records hold", self.unseen)?;
+        }
+        Ok(())
     }
 }
 
@@ -86,7 +92,11 @@ pub fn mark<'a, 'gil>(
     gil: &Gil<'_>,
     heap: &'a Heap<'gil>,
     classifier: &mut Classifier<'a, 'gil>,
-    (kept, tracked): (KeptMortal<'gil>, Tracked),
+    Prescanned {
+        kept,
+        tracked,
+        arrays,
+    }: Prescanned<'gil>,
     bytecode: Option<&Bytecode>,
 ) -> Result<(Outcome, Marks), Unable> {
     let mut marker = Marker {
@@ -105,6 +115,12 @@ pub fn mark<'a, 'gil>(
         marker.references_of(object)?;
         marker.drain()
     })?;
+    for &array in arrays.of_objects() {
+        heap.each_in_buffer(gil, array, |item| {
+            marker.visit(item)?;
+            marker.drain()
+        })?;
+    }
     marker.code_objects(gil)?;
     if let Some(bytecode) = bytecode {
         let all = [marker.code.as_slice(), marker.mortal_code.as_slice()];
@@ -112,7 +128,11 @@ pub fn mark<'a, 'gil>(
             bytecode.trust_marks(gil, heap, code)?;
         }
     }
-    Ok((marker.outcome(tracked), marker.marks))
+    let outcome = Outcome {
+        unseen: arrays.unseen(),
+        ..marker.outcome(tracked)
+    };
+    Ok((outcome, marker.marks))
 }
 
 impl<'gil> Marker<'_, '_, 'gil> {

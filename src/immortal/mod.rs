@@ -28,6 +28,7 @@ use crate::{
     },
 };
 
+mod arrays;
 mod audit;
 mod classify;
 mod frames;
@@ -41,6 +42,7 @@ mod prescan;
 mod reason;
 mod tally;
 
+use arrays::Arrays;
 pub use audit::step as audit_step;
 use classify::Classifier;
 use frames::Frames;
@@ -161,10 +163,11 @@ pub fn make(gil: &Gil<'_>, python: &Python, mortal: &[String]) -> Result<Outcome
     let frames = (layout == RefcountLayout::Flagged).then(|| Frames::find(gil));
     let frames = frames.transpose()?;
     let mut classifier = Classifier::new(&heap, &known, proof.slots)?;
-    let kept = prescan::prescan(&heap, &mut classifier, frames.as_ref())?;
-    let (outcome, marks) = mark::mark(gil, &heap, &mut classifier, kept, proof.bytecode.as_ref())?;
+    let arrays = Arrays::new(&heap, known.array(&heap));
+    let seen = prescan::prescan(gil, &heap, &mut classifier, frames.as_ref(), arrays)?;
+    let (outcome, marks) = mark::mark(gil, &heap, &mut classifier, seen, proof.bytecode.as_ref())?;
     if let (Some(bytecode), Some(frames)) = (&proof.bytecode, &frames) {
-        for held in frames.of_threads() {
+        for held in frames.of_stacks() {
             bytecode.trust_marks(gil, &heap, held)?;
         }
     }

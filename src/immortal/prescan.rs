@@ -1,6 +1,7 @@
 //! Before anything is marked: which objects must stay mortal, in one pass over all references.
 
 use super::{
+    arrays::Arrays,
     classify::{Classifier, Treatment},
     frames::Frames,
     kept::KeptMortal,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     linux::mmap_vec::OutOfMemory,
-    python::{heap::Heap, object::Ref},
+    python::{heap::Heap, interpreter::Gil, object::Ref},
 };
 
 /// So deep are dicts and tuples looked into that the collector does not know.
@@ -31,6 +32,16 @@ pub struct Tracked {
     pub kept: u64,
 }
 
+/// What is known before anything is marked.
+pub struct Prescanned<'gil> {
+    /// What must stay mortal.
+    pub kept: KeptMortal<'gil>,
+    /// What the collector knows.
+    pub tracked: Tracked,
+    /// Arrays of numpy.
+    pub arrays: Arrays<'gil>,
+}
+
 struct Prescan<'a, 'c, 'gil> {
     heap: &'a Heap<'gil>,
     classifier: &'c mut Classifier<'a, 'gil>,
@@ -40,15 +51,18 @@ struct Prescan<'a, 'c, 'gil> {
     /// Where frames count what they hold.
     frames: Option<&'gil Frames<'gil>>,
     owners: Owners<'gil>,
+    arrays: Arrays<'gil>,
     tracked: Tracked,
 }
 
 /// Looks at every object, and writes to none.
 pub fn prescan<'a, 'gil>(
+    gil: &Gil<'_>,
     heap: &'a Heap<'gil>,
     classifier: &mut Classifier<'a, 'gil>,
     frames: Option<&'gil Frames<'gil>>,
-) -> Result<(KeptMortal<'gil>, Tracked), Stopped> {
+    arrays: Arrays<'gil>,
+) -> Result<Prescanned<'gil>, Stopped> {
     let mut prescan = Prescan {
         heap,
         classifier,
@@ -57,16 +71,19 @@ pub fn prescan<'a, 'gil>(
         seen: Seen::new()?,
         frames,
         owners: Owners::new(),
+        arrays,
         tracked: Tracked::default(),
     };
-    for held in frames.iter().flat_map(|frames| frames.of_threads()) {
+    for held in frames.iter().flat_map(|frames| frames.of_stacks()) {
         prescan.kept.add(held, Reason::Frame)?;
     }
     heap.each_tracked(|object| prescan.look(object))?;
+    prescan.look_into_arrays(gil)?;
     let Prescan {
         mut kept,
         tally,
         owners,
+        arrays,
         mut tracked,
         ..
     } = prescan;
@@ -78,7 +95,11 @@ pub fn prescan<'a, 'gil>(
     owners.keep(&mut kept)?;
     let is_tracked = |&&(object, _): &&(Ref<'gil>, Reason)| heap.is_tracked(object);
     tracked.kept = kept.all().iter().filter(is_tracked).count() as u64;
-    Ok((kept, tracked))
+    Ok(Prescanned {
+        kept,
+        tracked,
+        arrays,
+    })
 }
 
 impl<'gil> Prescan<'_, '_, 'gil> {
@@ -90,7 +111,11 @@ impl<'gil> Prescan<'_, '_, 'gil> {
         let treatment = self.classifier.of(object);
         match treatment {
             Treatment::Mortal(reason, _) => self.kept.add(object, reason)?,
-            Treatment::Foreign(_) => self.tally.add(object, heap.class_of(object))?,
+            Treatment::Foreign(_) => {
+                let class = heap.class_of(object);
+                self.arrays.meet(heap, object, class)?;
+                self.tally.add(object, class)?;
+            }
             Treatment::Weak(_) => self.awaited(object)?,
             _ => {}
         }
@@ -143,6 +168,7 @@ impl<'gil> Prescan<'_, '_, 'gil> {
             }
             Treatment::Foreign(None) => {
                 let class = self.heap.class_of(object);
+                self.arrays.meet(self.heap, object, class)?;
                 if !self.tally.is_many(class) && self.seen.is_new(object) {
                     self.tally.add(object, class)?;
                 }
@@ -162,6 +188,25 @@ impl<'gil> Prescan<'_, '_, 'gil> {
             _ => {}
         }
         Ok(treatment)
+    }
+
+    /// Looks at what arrays refer to, those that are items of others included.
+    fn look_into_arrays(&mut self, gil: &Gil<'_>) -> Result<(), Stopped> {
+        let heap = self.heap;
+        loop {
+            let round = self.arrays.round()?;
+            if round.as_slice().is_empty() {
+                return Ok(());
+            }
+            for &array in round.as_slice() {
+                let items = heap.each_in_buffer(gil, array, |item| {
+                    let met = self.meet(item, 0)?;
+                    self.owners.note(heap, array, item, met)?;
+                    Ok::<_, Stopped>(())
+                })?;
+                self.arrays.note(array, items)?;
+            }
+        }
     }
 
     /// The target of a weak reference with a callback is awaited. Classes are not: their registers

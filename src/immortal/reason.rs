@@ -19,7 +19,7 @@ pub enum Reason {
     Linked,
     /// A lock.
     Lock,
-    /// A frame holds it: that of a suspended generator or coroutine, or of a thread.
+    /// A frame holds it: that of a suspended generator, coroutine or greenlet, or of a thread.
     Frame,
 }
 

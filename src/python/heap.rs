@@ -10,6 +10,7 @@ use pyo3_ffi::{PyObject, PyTypeObject};
 
 use super::{
     api::{api, Missing, OnObject},
+    buffer::Buffer,
     interpreter::{Gil, Python},
     object::{Class, Flags, Ref, Slot},
     refcount::RefcountLayout,
@@ -34,6 +35,10 @@ api! {
         PyUnstable_GC_VisitObjects: fn(OnObject, *mut c_void);
         /// Include/cpython/object.h, since 3.12.
         PyUnstable_Type_AssignVersionTag: fn(*mut PyTypeObject) -> c_int;
+        /// Include/pybuffer.h, in every version.
+        PyObject_GetBuffer: fn(*mut PyObject, *mut Buffer, c_int) -> c_int;
+        /// Include/pybuffer.h, in every version.
+        PyBuffer_Release: fn(*mut Buffer);
     }
     optional {
         /// Include/cpython/object.h, since 3.14.
@@ -228,6 +233,7 @@ impl<'gil> Heap<'gil> {
         // SAFETY: a live class; the GIL is held. It answers 0 when it has run out of tags.
         unsafe { (self.api.PyUnstable_Type_AssignVersionTag)(class.as_type()) };
     }
+
     /// An item of a tuple.
     pub(super) fn item<'a>(&self, tuple: &'a PyRef<'_>, index: usize) -> Option<Ref<'a>> {
         let index = isize::try_from(index).ok()?;

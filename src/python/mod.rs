@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod blocks;
+pub mod buffer;
 pub mod code;
 pub mod configured;
 pub mod exit;

@@ -60,6 +60,8 @@ impl PyRef<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Slot {
+    /// Shows an object's memory as a buffer.
+    GetBuffer = 1,
     /// The class from which it was derived first.
     Base = 48,
     /// Frees an object.

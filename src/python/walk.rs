@@ -68,7 +68,7 @@ impl<'gil> Heap<'gil> {
         let mut call = Call::new(body);
         let argument = (&raw mut call).cast();
         // SAFETY: a live object and the function of its class; the callback takes the call.
-        unsafe { (traverse.function)(object.as_ptr(), on_reference_for(&call), argument) };
+        unsafe { (traverse.function)(object.as_ptr(), callback_for::<0, _, _>(&call), argument) };
         call.outcome
     }
 
@@ -80,7 +80,7 @@ impl<'gil> Heap<'gil> {
         let mut call = Call::new(body);
         let argument = (&raw mut call).cast();
         // SAFETY: the GIL is held; the callback takes the call and allocates no Python object.
-        unsafe { (self.api.PyUnstable_GC_VisitObjects)(on_tracked_for(&call), argument) };
+        unsafe { (self.api.PyUnstable_GC_VisitObjects)(callback_for::<1, _, _>(&call), argument) };
         call.outcome
     }
 
@@ -143,36 +143,27 @@ impl<'gil, F: FnMut(Ref<'gil>) -> Result<(), E>, E: From<Panicked>> Call<F, E> {
     }
 }
 
-/// The callback of `tp_traverse` for such a call: 0 to go on.
-fn on_reference_for<'gil, F, E>(_: &Call<F, E>) -> pyo3_ffi::visitproc
+/// What C calls with each object of such a call; it answers `GO_ON`, or the other of 0 and 1 to end the
+/// walk.
+fn callback_for<'gil, const GO_ON: c_int, F, E>(_: &Call<F, E>) -> OnObject
 where
     F: FnMut(Ref<'gil>) -> Result<(), E>,
     E: From<Panicked>,
 {
-    unsafe extern "C" fn callback<'gil, F, E>(object: *mut PyObject, call: *mut c_void) -> c_int
+    unsafe extern "C" fn callback<'gil, const GO_ON: c_int, F, E>(
+        object: *mut PyObject,
+        call: *mut c_void,
+    ) -> c_int
     where
         F: FnMut(Ref<'gil>) -> Result<(), E>,
         E: From<Panicked>,
     {
-        // SAFETY: an object that another refers to is alive; the call that `each_reference` gave.
-        c_int::from(!unsafe { Call::<F, E>::run(object, call) })
+        // SAFETY: an object that is tracked, or that another refers to, is alive; the call that the
+        // walk was given.
+        match unsafe { Call::<F, E>::run(object, call) } {
+            true => GO_ON,
+            false => 1 - GO_ON,
+        }
     }
-    callback::<F, E>
-}
-
-/// The callback of the collector's walk for such a call: 1 to go on.
-fn on_tracked_for<'gil, F, E>(_: &Call<F, E>) -> OnObject
-where
-    F: FnMut(Ref<'gil>) -> Result<(), E>,
-    E: From<Panicked>,
-{
-    unsafe extern "C" fn callback<'gil, F, E>(object: *mut PyObject, call: *mut c_void) -> c_int
-    where
-        F: FnMut(Ref<'gil>) -> Result<(), E>,
-        E: From<Panicked>,
-    {
-        // SAFETY: a tracked object is alive; the call that `each_tracked` gave.
-        c_int::from(unsafe { Call::<F, E>::run(object, call) })
-    }
-    callback::<F, E>
+    callback::<GO_ON, F, E>
 }

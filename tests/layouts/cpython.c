@@ -40,6 +40,21 @@ IS(sizeof(PyMethodDef), 32);
 IS(METH_VARARGS, 1);
 IS(METH_NOARGS, 4);
 
+/* the items of an array: buffer.rs. `Py_buffer` is that of every version. */
+AT(Py_buffer, buf, 0, void *);
+AT(Py_buffer, obj, 8, PyObject *);
+AT(Py_buffer, len, 16, Py_ssize_t);
+AT(Py_buffer, itemsize, 24, Py_ssize_t);
+AT(Py_buffer, readonly, 32, int);
+AT(Py_buffer, ndim, 36, int);
+AT(Py_buffer, format, 40, char *);
+AT(Py_buffer, shape, 48, Py_ssize_t *);
+AT(Py_buffer, strides, 56, Py_ssize_t *);
+AT(Py_buffer, suboffsets, 64, Py_ssize_t *);
+AT(Py_buffer, internal, 72, void *);
+IS(sizeof(Py_buffer), 80);
+IS(PyBUF_FULL_RO, 0x11c);
+
 /* what instances of a class are: heap.rs, `Flags` */
 IS(Py_TPFLAGS_LONG_SUBCLASS, 1UL << 24);
 IS(Py_TPFLAGS_LIST_SUBCLASS, 1UL << 25);
@@ -51,6 +66,7 @@ IS(Py_TPFLAGS_BASE_EXC_SUBCLASS, 1UL << 30);
 IS(Py_TPFLAGS_TYPE_SUBCLASS, 1UL << 31);
 
 /* the numbers of slots: heap.rs, `Slot` */
+IS(Py_bf_getbuffer, 1);
 IS(Py_tp_base, 48);
 IS(Py_tp_dealloc, 52);
 IS(Py_tp_del, 53);

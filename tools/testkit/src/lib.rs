@@ -17,6 +17,7 @@
 
 mod host;
 pub mod http;
+pub mod immortal;
 mod instance;
 mod lines;
 pub mod load;
