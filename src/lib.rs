@@ -229,12 +229,14 @@ unsafe extern "C" fn master_cycle() {
 
 unsafe extern "C" fn call(
     function: *mut c_void,
-    _count: u8,
-    _arguments: *mut *mut c_char,
-    _lengths: *mut u16,
+    count: u8,
+    arguments: *mut *mut c_char,
+    lengths: *mut u16,
     place: *mut *mut c_char,
 ) -> u64 {
-    guard(0, || match lifecycle::answer(function.addr()) {
+    // SAFETY: what uWSGI gave.
+    let argument = unsafe { rpc::first_argument(count, arguments, lengths) };
+    guard(0, || match lifecycle::answer(function.addr(), argument) {
         // SAFETY: the place that uWSGI gave for the answer.
         Some(text) => unsafe { rpc::answer(&text, place) },
         None => 0,

@@ -168,10 +168,10 @@ pub fn master_cycle() {
     }
 }
 
-/// What the RPC function of that number answers.
-pub fn answer(function: usize) -> Option<String> {
+/// What the RPC function of that number answers to its first argument.
+pub fn answer(function: usize, argument: &[u8]) -> Option<String> {
     let plugin = Plugin::get()?;
-    sharing::publish::answer(plugin, function, collector::known_thresholds())
+    sharing::publish::answer(plugin, function, argument, collector::known_thresholds())
 }
 
 // A process is told to leave.

@@ -1,6 +1,8 @@
 //! `pycow.why`: what made a worker's memory its own, told by applications that have one way each.
 
-use pycow_testkit::{hosts, proc, Host, Instance, Uwsgi};
+use pycow_testkit::{
+    default_host, host_of, hosts, is_root, proc, skip, Flavour, Host, Instance, Uwsgi,
+};
 use serde_json::Value;
 
 /// Serves `/why`, and `/work` by the function of that name.
@@ -16,6 +18,8 @@ def application(env, start):
     start("200 OK", [])
     if env["PATH_INFO"] == "/why":
         return [uwsgi.rpc(None, b"pycow.why")]
+    if env["PATH_INFO"] == "/log":
+        return [uwsgi.rpc(None, b"pycow.why", b"log")]
     work()
     return [b"done"]
 "#;
@@ -170,7 +174,7 @@ fn looking_copies_nothing() {
 
 #[test]
 fn without_a_master_nothing_is_a_copy() {
-    let uwsgi = Uwsgi::on(&pycow_testkit::default_host())
+    let uwsgi = Uwsgi::on(&default_host())
         .app(&format!("{VIEW}{REFERENCES}"))
         .with_pycow()
         .unset("master")
@@ -178,4 +182,81 @@ fn without_a_master_nothing_is_a_copy() {
     let report = why(&uwsgi);
     assert_eq!(sum(&report["mappings"], "copied"), 0, "{report:#}");
     assert!(report["missing"].is_null() && sum(&report["mappings"], "new") > 10 << 20);
+}
+
+#[test]
+fn a_line_in_the_log_says_it_on_request() {
+    let uwsgi = started(&default_host(), REFERENCES, "freeze");
+    uwsgi.get("/work");
+    uwsgi.get("/why");
+    let line = format!("[pycow] worker 1 (pid {}): ", uwsgi.workers()[0]);
+    assert!(!uwsgi.log().contains(&line), "nobody asked for it");
+    let answer = uwsgi.get("/log").body;
+    let report: Value = serde_json::from_str(&answer).unwrap();
+    let line = uwsgi.await_log(&line);
+    let megabytes = |value: &Value| format!("{:.1}", number(value) as f64 / 1_048_576.0);
+    let private = format!("{} MB private: ", megabytes(&report["private"]));
+    let counts = megabytes(&report["causes"]["reference_counts"]);
+    assert!(line.contains(&private), "{line} {report:#}");
+    assert!(
+        line.contains(&format!(" copied by reference counts {counts}, ")),
+        "{line}"
+    );
+    let first = &report["copied"]["types"][0];
+    let first = format!(
+        "{} {}",
+        first["type"].as_str().unwrap(),
+        megabytes(&first["bytes"])
+    );
+    assert!(line.contains(&first), "{line}");
+}
+
+/// As docs/metrics.md shows it.
+const SIGNAL: &str = r#"
+def work():
+    uwsgi.signal(30)
+
+def told(number):
+    uwsgi.rpc(None, b"pycow.why", b"log")
+
+uwsgi.register_signal(30, "workers", told)
+"#;
+
+#[test]
+fn a_signal_of_uwsgi_has_every_worker_say_it() {
+    let uwsgi = Uwsgi::on(&default_host())
+        .app(&format!("{VIEW}{SIGNAL}"))
+        .with_pycow()
+        .set("processes", 2)
+        .start();
+    uwsgi.get("/work");
+    for (i, pid) in uwsgi.workers().iter().enumerate() {
+        let line = uwsgi.await_log(&format!("[pycow] worker {} (pid {pid}): ", i + 1));
+        assert!(line.contains(" MB private: "), "{line}");
+    }
+}
+
+#[test]
+fn without_privileges_all_is_told_as_new() {
+    if !is_root() {
+        return skip("not root");
+    }
+    // One whose Python nobody may read.
+    let Some(host) = host_of(Flavour::Debian) else {
+        return skip("no Debian uWSGI");
+    };
+    let uwsgi = Uwsgi::on(&host)
+        .app(&format!("{VIEW}{REFERENCES}"))
+        .with_pycow()
+        .set("uid", "nobody")
+        .set("gid", "nogroup")
+        .start();
+    uwsgi.get("/work");
+    let report = that_adds_up(&uwsgi);
+    assert!(sum(&report["mappings"], "new") > 10 << 20, "{report:#}");
+    assert_eq!(sum(&report["mappings"], "copied"), 0, "{report:#}");
+    let missing = "the master's memory is not readable: all is told as new";
+    assert_eq!(report["missing"], missing, "{report:#}");
+    uwsgi.get("/log");
+    uwsgi.await_log(&format!("({missing})"));
 }

@@ -1,6 +1,9 @@
 //! The report as JSON, for people and scripts. Sizes in bytes, times in seconds.
 
-use std::fmt::{self, Display, Write};
+use std::{
+    fmt::{self, Display, Write},
+    sync::atomic::Ordering::Relaxed,
+};
 
 use super::{
     collections::Collections, instance_info::InstanceInfo, slot::Sample, slots::SlotTable,
@@ -25,11 +28,15 @@ pub fn write(
     policy(out, facts, thresholds)?;
     write!(
         out,
-        ",\"objects\":{{\"frozen\":{},\"immortal\":{}}},\"total_pss\":{},\"processes\":[",
-        facts.frozen,
-        facts.immortal,
-        table.total_pss().load(std::sync::atomic::Ordering::Relaxed),
+        ",\"objects\":{{\"frozen\":{},\"immortal\":{}}},\"total_pss\":",
+        facts.frozen, facts.immortal,
     )?;
+    // Nobody has added anything up where nothing is sampled.
+    match facts.sample {
+        0 => out.write_str("null")?,
+        _ => write!(out, "{}", table.total_pss().load(Relaxed))?,
+    }
+    out.write_str(",\"processes\":[")?;
     for (i, (role, sample)) in table.samples().enumerate() {
         if i > 0 {
             out.write_char(',')?;
