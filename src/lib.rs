@@ -147,14 +147,14 @@ unsafe extern "C" fn python_init() -> c_int {
 }
 
 unsafe extern "C" fn python_mount_app(mountpoint: *mut c_char, app: *mut c_char) -> c_int {
-    guard((), start::before_mount);
+    let before = guard(0, start::before_mount);
     // SAFETY: what uWSGI gave.
     let number = unsafe { hooks::original_mount_app(mountpoint, app) };
     if number >= 0 {
         // SAFETY: both are NUL-terminated texts of the configuration.
         let (point, what) = unsafe { (CStr::from_ptr(mountpoint), CStr::from_ptr(app)) };
         guard((), || {
-            start::mounted(&point.to_string_lossy(), &what.to_string_lossy())
+            start::mounted(&point.to_string_lossy(), &what.to_string_lossy(), before)
         });
     }
     number

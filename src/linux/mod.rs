@@ -10,6 +10,7 @@ pub mod clock;
 pub mod disposition;
 pub mod inventory;
 pub mod ksm;
+pub mod limits;
 pub mod loaded;
 pub mod mapping;
 pub mod mappings;

@@ -23,6 +23,7 @@ mod sampler;
 mod slot;
 mod slots;
 mod textfile;
+pub mod waste;
 pub mod why;
 
 use collections::Collections;
