@@ -96,18 +96,18 @@ fn a_worker_without_privileges_is_sampled() {
         .set("pycow-sample", 1)
         .set("pycow-textfile", file.display())
         .start();
-    let private = || {
+    let private = |cause: &str| {
         let text = fs::read_to_string(&file).ok()?;
-        let line = text
-            .split_once("uwsgi_worker_private_bytes{instance=\"pycow\",worker_id=\"1\"} ")?
-            .1;
+        let name = "uwsgi_worker_private_bytes{instance=\"pycow\",worker_id=\"1\",cause=\"";
+        let line = text.split_once(&format!("{name}{cause}\"}} "))?.1;
         line.lines().next()?.parse::<u64>().ok()
     };
-    let before = until("first sample", private);
+    let before = until("first look", || private("copied"));
     uwsgi.get("/touch");
-    until("larger number", || {
-        (private()? > before + 10_000_000).then_some(())
+    until("more copied", || {
+        (private("copied")? > before + 10_000_000).then_some(())
     });
+    assert!(private("new") < Some(10_000_000));
 }
 
 #[test]

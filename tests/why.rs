@@ -1,13 +1,16 @@
 //! `pycow.why`: what made a worker's memory its own, told by applications that have one way each.
 
+use pycow_testkit::reporting::{until, within};
 use pycow_testkit::{
-    default_host, host_of, hosts, is_root, proc, skip, Flavour, Host, Instance, Uwsgi,
+    default_host, host_of, hosts, is_root, one_of_each, proc, skip, Flavour, Host, Instance, Uwsgi,
 };
 use serde_json::Value;
 
 /// Serves `/why`, and `/work` by the function of that name.
 const VIEW: &str = r#"
 import gc, uwsgi
+
+made = []
 
 class Row:
     __slots__ = ("value",)
@@ -18,6 +21,11 @@ def application(env, start):
     start("200 OK", [])
     if env["PATH_INFO"] == "/why":
         return [uwsgi.rpc(None, b"pycow.why")]
+    if env["PATH_INFO"] == "/make":
+        made.append(bytearray(b"x") * 20_000_000)
+        return [b"done"]
+    if env["PATH_INFO"] == "/json":
+        return [uwsgi.rpc(None, b"pycow.json")]
     if env["PATH_INFO"] == "/log":
         return [uwsgi.rpc(None, b"pycow.why", b"log")]
     work()
@@ -259,4 +267,36 @@ fn without_privileges_all_is_told_as_new() {
     assert_eq!(report["missing"], missing, "{report:#}");
     uwsgi.get("/log");
     uwsgi.await_log(&format!("({missing})"));
+}
+
+/// What the master sees of a worker's pages is what the worker finds by itself.
+#[test]
+fn samples_tell_copied_from_new() {
+    for host in one_of_each() {
+        println!("{}", host.name);
+        let uwsgi = Uwsgi::on(&host)
+            .app(&format!("{VIEW}{WRITES}"))
+            .with_pycow()
+            .set("pycow-sample", 1)
+            .start();
+        let sampled = |cause: &str| {
+            let report: Value = serde_json::from_str(&uwsgi.get("/json").body).unwrap();
+            let processes = report["processes"].as_array().unwrap();
+            let worker = processes.iter().find(|it| it["role"] == "worker");
+            worker?["private_by_cause"][cause].as_u64()
+        };
+        let before = ["copied", "new"].map(|cause| until("a look", || sampled(cause)));
+        uwsgi.get("/work");
+        uwsgi.get("/make");
+        let grew = || {
+            let now = [sampled("copied")?, sampled("new")?];
+            (now[0] > before[0] + 5_000_000 && now[1] > before[1] + 19_000_000).then_some(())
+        };
+        until("more of both", grew);
+        let found = |of: &str| sum(&why(&uwsgi)["mappings"], of);
+        for cause in ["copied", "new"] {
+            let is = || within(5.0, sampled(cause)?, found(cause)).then_some(());
+            until(cause, is);
+        }
+    }
 }

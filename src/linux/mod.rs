@@ -8,6 +8,7 @@
 pub mod channel;
 pub mod clock;
 pub mod disposition;
+pub mod files;
 pub mod inventory;
 pub mod ksm;
 pub mod limits;

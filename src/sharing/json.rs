@@ -89,6 +89,14 @@ fn process(out: &mut impl Write, role: Role, sample: &Sample, now: i64) -> fmt::
         sample.pss,
         sample.ksm,
         Thousandths(now.saturating_sub(sample.at).max(0) as u64),
+    )?;
+    let Some(copied) = sample.copied else {
+        return Ok(());
+    };
+    let new = sample.private - copied;
+    write!(
+        out,
+        ",\"private_by_cause\":{{\"copied\":{copied},\"new\":{new}}}"
     )
 }
 
@@ -176,6 +184,7 @@ mod tests {
             inherited: 5 << 40,
             shared: 400,
             private: 30,
+            copied: Some(20),
             pss: 60,
             ksm: 7,
             at: 5_000,
@@ -198,7 +207,8 @@ mod tests {
         assert_eq!(report["total_pss"], 120);
         let expected = json!({
             "role": "worker", "id": 2, "pid": 77, "requests": 3, "inherited": 5u64 << 40,
-            "shared": 400, "private": 30, "pss": 60, "ksm": 7, "age": 0.25, "exit_hooks": 1.5, "moved_marks": 3,
+            "shared": 400, "private": 30, "pss": 60, "ksm": 7, "age": 0.25,
+            "private_by_cause": {"copied": 20, "new": 10}, "exit_hooks": 1.5, "moved_marks": 3,
             "gc": {
                 "thresholds": [700, 10, 10], "collections": [3, 2, 1],
                 "seconds": [0.004, 0.003, 0.001], "found": [30, 20, 10],

@@ -118,6 +118,7 @@ mod tests {
             inherited: 500,
             shared: 400,
             private: 30,
+            copied: Some(20),
             pss,
             ksm: 7,
             at: 1234,
