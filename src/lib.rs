@@ -147,14 +147,14 @@ unsafe extern "C" fn python_init() -> c_int {
 }
 
 unsafe extern "C" fn python_mount_app(mountpoint: *mut c_char, app: *mut c_char) -> c_int {
-    guard((), start::before_mount);
+    let before = guard(0, start::before_mount);
     // SAFETY: what uWSGI gave.
     let number = unsafe { hooks::original_mount_app(mountpoint, app) };
     if number >= 0 {
         // SAFETY: both are NUL-terminated texts of the configuration.
         let (point, what) = unsafe { (CStr::from_ptr(mountpoint), CStr::from_ptr(app)) };
         guard((), || {
-            start::mounted(&point.to_string_lossy(), &what.to_string_lossy())
+            start::mounted(&point.to_string_lossy(), &what.to_string_lossy(), before)
         });
     }
     number
@@ -229,12 +229,14 @@ unsafe extern "C" fn master_cycle() {
 
 unsafe extern "C" fn call(
     function: *mut c_void,
-    _count: u8,
-    _arguments: *mut *mut c_char,
-    _lengths: *mut u16,
+    count: u8,
+    arguments: *mut *mut c_char,
+    lengths: *mut u16,
     place: *mut *mut c_char,
 ) -> u64 {
-    guard(0, || match lifecycle::answer(function.addr()) {
+    // SAFETY: what uWSGI gave.
+    let argument = unsafe { rpc::first_argument(count, arguments, lengths) };
+    guard(0, || match lifecycle::answer(function.addr(), argument) {
         // SAFETY: the place that uWSGI gave for the answer.
         Some(text) => unsafe { rpc::answer(&text, place) },
         None => 0,

@@ -17,7 +17,7 @@ use crate::{
     linux::{clock, ksm, process, signals::Mask, usage},
     plugin::{Plugin, Process, Role, Stages},
     python::{interpreter::Gil, interpreters},
-    sharing::{self, private_limit},
+    sharing::{self, private_limit, waste},
 };
 
 pub mod around_fork;
@@ -118,6 +118,7 @@ pub fn worker_ready() {
             heap::freeze(plugin, gil, "in this worker");
             heap::collect_again(plugin, process, gil);
         });
+        waste::look_at_lazy_worker(plugin, process);
     }
     if plugin.config.gc.freezes() {
         interpreters::stop_watching();
@@ -148,6 +149,7 @@ pub fn request_done() {
         sharing::request_done(plugin, process, requests);
         heap::check_marks(plugin, process);
         heap::request_done(plugin, process, requests);
+        waste::look_at_threads(plugin, process, requests);
         if let Some(passed) = private_limit::passed(plugin, process) {
             if !process.stage.replaced.swap(true, Relaxed) {
                 log::info!(
@@ -168,10 +170,10 @@ pub fn master_cycle() {
     }
 }
 
-/// What the RPC function of that number answers.
-pub fn answer(function: usize) -> Option<String> {
+/// What the RPC function of that number answers to its first argument.
+pub fn answer(function: usize, argument: &[u8]) -> Option<String> {
     let plugin = Plugin::get()?;
-    sharing::publish::answer(plugin, function, collector::known_thresholds())
+    sharing::publish::answer(plugin, function, argument, collector::known_thresholds())
 }
 
 // A process is told to leave.

@@ -68,7 +68,7 @@ fn nothing_is_sampled_when_told_not_to() {
     let uwsgi = reporting(0).set("processes", 2).start();
     let report = json(&uwsgi);
     assert_eq!(report["processes"].as_array().unwrap().len(), 0);
-    assert_eq!(report["total_pss"], 0);
+    assert_eq!(report["total_pss"], Value::Null, "{report}");
     assert_eq!(report["policy"]["sample"], 0);
     assert_eq!(threads(uwsgi.workers()[0]), 1);
 }
@@ -92,18 +92,18 @@ fn a_worker_without_privileges_is_sampled() {
         .set("pycow-sample", 1)
         .set("pycow-textfile", file.display())
         .start();
-    let private = || {
+    let private = |cause: &str| {
         let text = fs::read_to_string(&file).ok()?;
-        let line = text
-            .split_once("uwsgi_worker_private_bytes{instance=\"pycow\",worker_id=\"1\"} ")?
-            .1;
+        let name = "uwsgi_worker_private_bytes{instance=\"pycow\",worker_id=\"1\",cause=\"";
+        let line = text.split_once(&format!("{name}{cause}\"}} "))?.1;
         line.lines().next()?.parse::<u64>().ok()
     };
-    let before = until("first sample", private);
+    let before = until("first look", || private("copied"));
     uwsgi.get("/touch");
-    until("larger number", || {
-        (private()? > before + 10_000_000).then_some(())
+    until("more copied", || {
+        (private("copied")? > before + 10_000_000).then_some(())
     });
+    assert!(private("new") < Some(10_000_000));
 }
 
 #[test]

@@ -13,12 +13,12 @@ use crate::{
     collector,
     config::{self, unknown, Config, ExitPolicy, ForkPolicy, GcPolicy, Pacing},
     forking::{check, warmup},
-    linux::{loaded, process, time_limit},
+    linux::{loaded, process, statm, time_limit},
     plugin::{Plugin, Redirected},
     python::{
         configured, exit::print_stacks_on, files, interpreter::Python, refcount::RefcountLayout,
     },
-    sharing::{self, private_limit},
+    sharing::{self, private_limit, waste},
     symbols::Symbols,
     uwsgi::{
         abi::PluginTable,
@@ -136,19 +136,27 @@ pub fn python_up() {
     announce(plugin);
 }
 
-/// An application of `mount = ..` is about to be loaded, maybe into a new interpreter.
-pub fn before_mount() {
-    let Some(plugin) = Plugin::get() else { return };
+/// An application of `mount = ..` is about to be loaded, maybe into a new interpreter. How many bytes are
+/// resident by now, for [`mounted`].
+pub fn before_mount() -> u64 {
+    let Some(plugin) = Plugin::get() else {
+        return 0;
+    };
     if !plugin.host.single_interpreter() {
         plugin.python.with_gil(|gil| {
             collector::watch_new_interpreters(&plugin.config, &plugin.python, gil);
         });
     }
+    statm::resident().unwrap_or(0)
 }
 
-/// An application of `mount = ..` was loaded.
-pub fn mounted(point: &str, what: &str) {
+/// An application of `mount = ..` was loaded; so many bytes were resident before.
+pub fn mounted(point: &str, what: &str, before: u64) {
     warmup::mounted(point, what);
+    if Plugin::get().is_some_and(|plugin| !plugin.host.single_interpreter()) {
+        let took = statm::resident().unwrap_or(0).saturating_sub(before);
+        waste::mounted(point, what, took);
+    }
 }
 
 /// Every plugin is up.
@@ -171,6 +179,7 @@ pub fn preinit_apps(table: &'static PluginTable) {
             for line in unknown::warnings(keys.iter().map(String::as_str)) {
                 log::warn!("{line}");
             }
+            waste::look_at_descriptors(keys.iter().map(String::as_str));
         }
         Some(Err(raised)) => log::error!("uwsgi.opt: {raised}"),
         None => {}
@@ -182,6 +191,7 @@ pub fn preinit_apps(table: &'static PluginTable) {
 pub fn postinit_apps() {
     if Plugin::get().is_some() {
         check::applications_are_loaded();
+        waste::look_at_mounts();
     }
 }
 

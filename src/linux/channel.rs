@@ -1,4 +1,4 @@
-//! A way for forked processes to hand a file descriptor to the process that forked them.
+//! A way for forked processes to hand file descriptors to the process that forked them.
 //!
 //! Who holds a descriptor of `/proc/self/smaps_rollup` may read it, whoever opened it: so a master
 //! that has dropped its privileges reads its workers' memory (proc(5); unix(7), `SCM_RIGHTS`).
@@ -6,7 +6,7 @@
 use std::{
     io,
     mem::MaybeUninit,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{BorrowedFd, OwnedFd},
 };
 
 use rustix::net::{
@@ -16,6 +16,8 @@ use rustix::net::{
 
 /// Bytes of one message.
 pub const MESSAGE: usize = 16;
+/// Descriptors of one message at most.
+const MOST: usize = 2;
 
 /// Both ends of a socket of whole messages. Neither ever blocks, neither survives exec(2).
 #[derive(Debug)]
@@ -37,51 +39,59 @@ impl Channel {
         Ok(Self { near, far })
     }
 
-    /// Hands `descriptor` over, with a message. An error is that of sendmsg(2): full, or closed.
-    pub fn send(&self, message: &[u8; MESSAGE], descriptor: impl AsFd) -> io::Result<()> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    /// Hands descriptors over, at most two, with a message. An error is that of sendmsg(2): full, or closed.
+    pub fn send(&self, message: &[u8; MESSAGE], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        let descriptors = [descriptor.as_fd()];
-        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
         let parts = [io::IoSlice::new(message)];
         sendmsg(&self.far, &parts, &mut ancillary, SendFlags::NOSIGNAL)?;
         Ok(())
     }
 
-    /// The next message and its descriptor; none if nothing waits, or if it came without one.
-    pub fn receive(&self) -> Option<([u8; MESSAGE], OwnedFd)> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    /// The next message and its descriptors; none if nothing waits.
+    pub fn receive(&self) -> Option<([u8; MESSAGE], Vec<OwnedFd>)> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut message = [0; MESSAGE];
         let mut parts = [io::IoSliceMut::new(&mut message)];
         let flags = RecvFlags::CMSG_CLOEXEC;
         let got = recvmsg(&self.near, &mut parts, &mut ancillary, flags).ok()?;
-        let descriptor = ancillary.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        let descriptors = ancillary.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
             _ => None,
         });
-        (got.bytes == MESSAGE).then_some(message).zip(descriptor)
+        let descriptors = descriptors.flatten().collect();
+        (got.bytes == MESSAGE).then_some((message, descriptors))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, io::Read};
+    use std::{fs::File, io::Read, os::fd::AsFd};
 
     use super::*;
 
     #[test]
-    fn a_descriptor_arrives_with_its_message() {
+    fn descriptors_arrive_with_their_message() {
         let channel = Channel::new().unwrap();
         assert!(channel.receive().is_none());
         let file = File::open("/proc/self/comm").unwrap();
-        channel.send(&[7; MESSAGE], &file).unwrap();
-        drop(file);
-        let (message, descriptor) = channel.receive().unwrap();
-        assert_eq!(message, [7; MESSAGE]);
-        let mut name = String::new();
-        File::from(descriptor).read_to_string(&mut name).unwrap();
-        assert!(!name.is_empty());
+        let second = File::open("/proc/self/stat").unwrap();
+        let both = [file.as_fd(), second.as_fd()];
+        channel.send(&[7; MESSAGE], &both).unwrap();
+        channel.send(&[8; MESSAGE], &both[..1]).unwrap();
+        drop((file, second));
+        let (message, descriptors) = channel.receive().unwrap();
+        assert_eq!((message, descriptors.len()), ([7; MESSAGE], 2));
+        let texts = descriptors.into_iter().map(|descriptor| {
+            let mut text = String::new();
+            File::from(descriptor).read_to_string(&mut text).unwrap();
+            text
+        });
+        let texts: Vec<_> = texts.collect();
+        assert!(texts[1].contains(texts[0].trim()), "{texts:?}");
+        assert_eq!(channel.receive().unwrap().1.len(), 1);
         assert!(channel.receive().is_none());
     }
 
@@ -89,7 +99,8 @@ mod tests {
     fn a_full_channel_is_an_error_and_no_wait() {
         let channel = Channel::new().unwrap();
         let file = File::open("/proc/self/comm").unwrap();
-        let sent = (0..100_000).take_while(|_| channel.send(&[0; MESSAGE], &file).is_ok());
+        let sent =
+            (0..100_000).take_while(|_| channel.send(&[0; MESSAGE], &[file.as_fd()]).is_ok());
         assert!((64..100_000).contains(&sent.count()));
     }
 }

@@ -65,6 +65,11 @@ impl Inventory {
     }
 }
 
+/// How many threads this process has; 0 where /proc is missing.
+pub fn threads() -> usize {
+    numbers("/proc/self/task").len()
+}
+
 fn numbers(folder: &str) -> Vec<i32> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries

@@ -15,6 +15,8 @@ pub struct Mapping<'a> {
     pub name: &'a [u8],
     /// `Private_Clean` + `Private_Dirty`, in bytes.
     pub private: u64,
+    /// `Rss`, in bytes.
+    pub resident: u64,
 }
 
 impl Mapping<'_> {
@@ -37,10 +39,13 @@ pub fn each(smaps: &[u8]) -> impl Iterator<Item = Mapping<'_>> {
             continue;
         };
         while let Some(line) = lines.next_if(|line| header(line).is_none()) {
-            let field = line
-                .strip_prefix(b"Private_Clean:")
-                .or_else(|| line.strip_prefix(b"Private_Dirty:"));
-            mapping.private += field.map_or(0, |rest| 1024 * number(rest, 10));
+            let (name, rest) = split(line, b':').unwrap_or((line, b""));
+            let sum = match name {
+                b"Private_Clean" | b"Private_Dirty" => &mut mapping.private,
+                b"Rss" => &mut mapping.resident,
+                _ => continue,
+            };
+            *sum = sum.wrapping_add(number(rest, 10).wrapping_mul(1024));
         }
         return Some(mapping);
     })
@@ -66,6 +71,7 @@ fn header(line: &[u8]) -> Option<Mapping<'_>> {
         is_shared: rest.get(3) == Some(&b's'),
         name: name.trim_ascii(),
         private: 0,
+        resident: 0,
     })
 }
 
@@ -122,6 +128,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
         assert_eq!(names, expected);
         let private: Vec<_> = all.iter().map(|it| it.private >> 10).collect();
         assert_eq!(private, [0, 1864, 8, 4, 0]);
+        assert_eq!(all[0].resident, 128 << 10);
         assert_eq!((all[1].start, all[1].end), (0xd1_a000, 0xf2_b000));
         assert!(all[1].is_writable && !all[0].is_writable);
         assert!(all[3].is_shared && !all[2].is_shared);

@@ -1,20 +1,21 @@
 //! The memory of a process, read through /proc: a page that is looked at this way is not copied, and
 //! one that is gone is an error instead of a crash.
 
-use std::{io, os::fd::OwnedFd, slice};
+use std::{io, os::fd::OwnedFd};
 
-use rustix::{
-    fs::{open, Mode, OFlags},
-    io::{pread, Errno},
+use rustix::io::Errno;
+
+use super::{
+    files::{fill, opened, while_dumpable},
+    mmap_vec::MmapVec,
+    pagemap::Pages,
 };
-
-use super::mmap_vec::MmapVec;
 
 /// What a process holds. It reads as it is at that time, and as empty once the process is gone or has
 /// started another program.
 pub struct Memory {
     bytes: OwnedFd,
-    pages: OwnedFd,
+    pages: Pages,
 }
 
 impl Memory {
@@ -23,22 +24,16 @@ impl Memory {
     pub fn of(pid: i32) -> io::Result<Self> {
         Ok(Self {
             bytes: opened(format!("/proc/{pid}/mem"))?,
-            pages: opened(format!("/proc/{pid}/pagemap"))?,
+            pages: Pages::of(pid)?,
         })
     }
 
     /// That of the calling process.
     pub fn own() -> io::Result<Self> {
-        let both = || {
-            Ok(Self {
-                bytes: opened(c"/proc/self/mem")?,
-                pages: opened(c"/proc/self/pagemap")?,
-            })
-        };
-        match both() {
-            Err(Errno::ACCESS | Errno::PERM) => Ok(while_dumpable(both)?),
-            answer => Ok(answer?),
-        }
+        Ok(Self {
+            bytes: while_dumpable(|| opened(c"/proc/self/mem"))?,
+            pages: Pages::own()?,
+        })
     }
 
     /// Reads words from an address; whether all are there.
@@ -46,26 +41,10 @@ impl Memory {
         fill(&self.bytes, address, into) == into.len()
     }
 
-    /// The entries of the pages from that number on (see [`Entry`](super::pagemap::Entry)); how many.
-    pub fn entries(&self, page: u64, into: &mut [u64]) -> usize {
-        fill(&self.pages, page * 8, into)
+    /// Which pages it has.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
     }
-}
-
-/// How many words could be read there.
-fn fill(file: &OwnedFd, offset: u64, into: &mut [u64]) -> usize {
-    // SAFETY: the same memory as bytes, of which every value is a number.
-    let bytes =
-        unsafe { slice::from_raw_parts_mut(into.as_mut_ptr().cast::<u8>(), size_of_val(into)) };
-    let mut done = 0;
-    while done < bytes.len() {
-        match pread(file, &mut bytes[done..], offset + done as u64) {
-            Ok(got) if got > 0 => done += got,
-            Err(Errno::INTR) => {}
-            _ => break,
-        }
-    }
-    done / 8
 }
 
 /// The mappings of the calling process, for [`mappings::each`](super::mappings::each).
@@ -84,20 +63,6 @@ pub fn own_mappings() -> io::Result<MmapVec<u8>> {
     }
 }
 
-fn opened(path: impl rustix::path::Arg) -> Result<OwnedFd, Errno> {
-    open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-}
-
-/// A process that gave up its privileges owns such files of its own only while it may be traced.
-fn while_dumpable<T>(body: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
-    // SAFETY: prctl(2), PR_SET_DUMPABLE: two numbers.
-    let set = |value: libc::c_ulong| unsafe { libc::prctl(libc::PR_SET_DUMPABLE, value, 0, 0, 0) };
-    set(1);
-    let answer = body();
-    set(0);
-    answer
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,7 +78,7 @@ mod tests {
         assert!(!memory.read(8, &mut read));
         let mut entry = [0];
         let page = words.as_ptr().addr() / rustix::param::page_size();
-        assert_eq!(memory.entries(page as u64, &mut entry), 1);
+        assert_eq!(memory.pages().entries(page as u64, &mut entry), 1);
         assert!(Entry(entry[0]).is_there());
         let text = own_mappings().unwrap();
         assert!(mappings::each(text.as_slice()).any(|it| it.name == b"[stack]"));

@@ -8,8 +8,10 @@
 pub mod channel;
 pub mod clock;
 pub mod disposition;
+pub mod files;
 pub mod inventory;
 pub mod ksm;
+pub mod limits;
 pub mod loaded;
 pub mod mapping;
 pub mod mappings;

@@ -24,4 +24,5 @@ pub mod refcount;
 pub mod reference;
 pub mod script;
 pub mod termination;
+pub mod threads;
 pub mod walk;

@@ -1,6 +1,9 @@
 //! The report as JSON, for people and scripts. Sizes in bytes, times in seconds.
 
-use std::fmt::{self, Display, Write};
+use std::{
+    fmt::{self, Display, Write},
+    sync::atomic::Ordering::Relaxed,
+};
 
 use super::{
     collections::Collections, instance_info::InstanceInfo, slot::Sample, slots::SlotTable,
@@ -25,11 +28,15 @@ pub fn write(
     policy(out, facts, thresholds)?;
     write!(
         out,
-        ",\"objects\":{{\"frozen\":{},\"immortal\":{}}},\"total_pss\":{},\"processes\":[",
-        facts.frozen,
-        facts.immortal,
-        table.total_pss().load(std::sync::atomic::Ordering::Relaxed),
+        ",\"objects\":{{\"frozen\":{},\"immortal\":{}}},\"total_pss\":",
+        facts.frozen, facts.immortal,
     )?;
+    // Nobody has added anything up where nothing is sampled.
+    match facts.sample {
+        0 => out.write_str("null")?,
+        _ => write!(out, "{}", table.total_pss().load(Relaxed))?,
+    }
+    out.write_str(",\"processes\":[")?;
     for (i, (role, sample)) in table.samples().enumerate() {
         if i > 0 {
             out.write_char(',')?;
@@ -82,6 +89,14 @@ fn process(out: &mut impl Write, role: Role, sample: &Sample, now: i64) -> fmt::
         sample.pss,
         sample.ksm,
         Thousandths(now.saturating_sub(sample.at).max(0) as u64),
+    )?;
+    let Some(copied) = sample.copied else {
+        return Ok(());
+    };
+    let new = sample.private - copied;
+    write!(
+        out,
+        ",\"private_by_cause\":{{\"copied\":{copied},\"new\":{new}}}"
     )
 }
 
@@ -169,6 +184,7 @@ mod tests {
             inherited: 5 << 40,
             shared: 400,
             private: 30,
+            copied: Some(20),
             pss: 60,
             ksm: 7,
             at: 5_000,
@@ -191,7 +207,8 @@ mod tests {
         assert_eq!(report["total_pss"], 120);
         let expected = json!({
             "role": "worker", "id": 2, "pid": 77, "requests": 3, "inherited": 5u64 << 40,
-            "shared": 400, "private": 30, "pss": 60, "ksm": 7, "age": 0.25, "exit_hooks": 1.5, "moved_marks": 3,
+            "shared": 400, "private": 30, "pss": 60, "ksm": 7, "age": 0.25,
+            "private_by_cause": {"copied": 20, "new": 10}, "exit_hooks": 1.5, "moved_marks": 3,
             "gc": {
                 "thresholds": [700, 10, 10], "collections": [3, 2, 1],
                 "seconds": [0.004, 0.003, 0.001], "found": [30, 20, 10],

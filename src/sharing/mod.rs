@@ -14,6 +14,7 @@ use crate::{
 };
 
 pub mod collections;
+mod copied;
 pub mod instance_info;
 mod json;
 pub mod private_limit;
@@ -23,6 +24,7 @@ mod sampler;
 mod slot;
 mod slots;
 mod textfile;
+pub mod waste;
 pub mod why;
 
 use collections::Collections;
@@ -151,8 +153,8 @@ pub fn master_cycle(plugin: &Plugin) {
         return;
     };
     if let Ok(channel) = sharing.channel.lock() {
-        while let Some((message, descriptor)) = channel.as_ref().and_then(Channel::receive) {
-            sampler.add(&message, descriptor, clock::now());
+        while let Some((message, descriptors)) = channel.as_ref().and_then(Channel::receive) {
+            sampler.add(&message, descriptors, clock::now());
         }
     }
     if sampler.read_due(clock::now(), |role| match role {

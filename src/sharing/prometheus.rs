@@ -4,34 +4,13 @@
 //! and spoolers have the same under `uwsgi_mule_..` and `uwsgi_spooler_..`, the master, of which there
 //! is one, under `uwsgi_master_..` without a label.
 
+mod memory;
 mod of_python;
 
-use std::{
-    fmt::{self, Display, Write},
-    sync::atomic::Ordering::Relaxed,
-};
+use std::fmt::{self, Display, Write};
 
-use super::{instance_info::InstanceInfo, slot::Sample, slots::SlotTable};
+use super::{instance_info::InstanceInfo, slots::SlotTable};
 use crate::plugin::Role;
-
-type Size = fn(&Sample) -> u64;
-
-/// Name, meaning and number of what is told of every process.
-const SIZES: [(&str, &str, Size); 5] = [
-    ("shared", "Memory shared with another process", |s| s.shared),
-    ("private", "Memory of the process alone", |s| s.private),
-    (
-        "pss",
-        "Proportional set size, every page divided by the number of its users",
-        |s| s.pss,
-    ),
-    ("inherited", "Memory shared right after the fork", |s| {
-        s.inherited
-    }),
-    ("ksm", "Memory merged with equal pages by the kernel", |s| {
-        s.ksm
-    }),
-];
 
 /// The whole report, every line of it with the label `instance` where there is such a name.
 pub fn text(
@@ -60,13 +39,9 @@ pub fn text(
 fn write(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> fmt::Result {
     info(out, facts)?;
     objects(out, facts)?;
-    for who in ["master", "worker", "mule", "spooler"] {
-        for (name, meaning, size) in SIZES {
-            sizes(out, table, who, name, meaning, size)?;
-        }
-    }
+    memory::of_processes(out, table)?;
     if facts.sample > 0 {
-        total(out, table)?;
+        memory::total(out, table)?;
     }
     of_python::moved_marks(out, facts, table)?;
     of_python::collections(out, table)?;
@@ -114,48 +89,6 @@ fn objects(out: &mut impl Write, facts: &InstanceInfo<'_>) -> fmt::Result {
         writeln!(out, "{name} {number}")?;
     }
     Ok(())
-}
-
-fn sizes(
-    out: &mut impl Write,
-    table: &SlotTable,
-    who: &str,
-    name: &str,
-    meaning: &str,
-    size: Size,
-) -> fmt::Result {
-    // Nobody forked the master.
-    if who == "master" && name == "inherited" {
-        return Ok(());
-    }
-    let full = format!("uwsgi_{who}_{name}_bytes");
-    let mut is_first = true;
-    for (role, sample) in table.samples().filter(|(role, _)| role.name() == who) {
-        if is_first {
-            head(out, &full, meaning)?;
-            is_first = false;
-        }
-        match role {
-            Role::Master => writeln!(out, "{full} {}", size(&sample))?,
-            _ => writeln!(
-                out,
-                "{full}{{{who}_id=\"{}\"}} {}",
-                role.number(),
-                size(&sample)
-            )?,
-        }
-    }
-    Ok(())
-}
-
-fn total(out: &mut impl Write, table: &SlotTable) -> fmt::Result {
-    const NAME: &str = "uwsgi_total_pss_bytes";
-    head(
-        out,
-        NAME,
-        "Memory of the whole instance, every shared page counted once",
-    )?;
-    writeln!(out, "{NAME} {}", table.total_pss().load(Relaxed))
 }
 
 fn hooks(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> fmt::Result {
@@ -207,7 +140,7 @@ impl Display for Label<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sharing::{instance_info::EXAMPLE, slots::empty};
+    use crate::sharing::{instance_info::EXAMPLE, slot::Sample, slots::empty};
 
     fn text(table: &SlotTable) -> String {
         let mut text = String::new();
@@ -250,6 +183,7 @@ mod tests {
             shared: 400,
             inherited: 500,
             pss: 60,
+            private: 70,
             ..Sample::default()
         };
         for role in [
@@ -261,7 +195,9 @@ mod tests {
         ] {
             table.slot(role).unwrap().write(&sample);
         }
-        table.slot(Role::Worker(2)).unwrap().hooks_over(1_000_002);
+        let second = table.slot(Role::Worker(2)).unwrap();
+        second.hooks_over(1_000_002);
+        second.looked_at(9, 20);
         table.sweep(|_| true);
         let text = text(&table);
         for line in [
@@ -269,6 +205,9 @@ mod tests {
             "uwsgi_master_shared_bytes 400",
             "uwsgi_worker_shared_bytes{worker_id=\"1\"} 400",
             "uwsgi_worker_inherited_bytes{worker_id=\"2\"} 500",
+            "uwsgi_worker_private_bytes{worker_id=\"1\"} 70",
+            "uwsgi_worker_private_bytes{worker_id=\"2\",cause=\"copied\"} 20",
+            "uwsgi_worker_private_bytes{worker_id=\"2\",cause=\"new\"} 50",
             "uwsgi_mule_pss_bytes{mule_id=\"1\"} 60",
             "uwsgi_spooler_ksm_bytes{spooler_id=\"3\"} 0",
             "uwsgi_total_pss_bytes 300",

@@ -87,10 +87,16 @@ fn variable(variable: Variable) -> Option<u64> {
     })
 }
 
-/// What the RPC function of that number answers; `thresholds` are those in force in workers.
-pub fn answer(plugin: &Plugin, function: usize, thresholds: Option<Thresholds>) -> Option<String> {
+/// What the RPC function of that number answers to its first argument; `thresholds` are those in force in
+/// workers.
+pub fn answer(
+    plugin: &Plugin,
+    function: usize,
+    argument: &[u8],
+    thresholds: Option<Thresholds>,
+) -> Option<String> {
     if function == WHY {
-        return Some(why::answer(plugin));
+        return Some(why::answer(plugin, argument));
     }
     let slots = &SHARING.get()?.slots;
     let mut text = String::new();

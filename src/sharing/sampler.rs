@@ -1,24 +1,35 @@
 //! Who reads which memory when, within 0.4% of a core and 20 ms at a time.
 
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
 
-use super::slot::Slot;
+use super::{copied::Original, slot::Slot};
 use crate::{
     linux::{
         channel::{Channel, MESSAGE},
         clock,
+        pagemap::Pages,
         smaps::Usage,
         usage,
     },
     plugin::Role,
 };
 
-/// Hands the master what it reads this process's memory through; whether it can.
+/// Hands the master what it reads this process's memory through; whether it can. Without the second
+/// descriptor, nothing is told of what this process has copied.
 pub fn hand_over(channel: Option<&Channel>, role: Role, pid: i32) -> bool {
-    let (Some(channel), Ok(descriptor)) = (channel, usage::descriptor()) else {
+    let (Some(channel), Ok(usage)) = (channel, usage::descriptor()) else {
         return false;
     };
-    channel.send(&encode(role, pid), descriptor).is_ok()
+    let message = encode(role, pid);
+    let sent = match Pages::own() {
+        Ok(pages) => channel.send(&message, &[usage.as_fd(), pages.as_fd()]),
+        Err(_) => channel.send(&message, &[usage.as_fd()]),
+    };
+    sent.is_ok()
 }
 
 /// Who hands a descriptor over, as a message.
@@ -56,6 +67,8 @@ struct Source {
     role: Option<Role>,
     pid: i32,
     descriptor: Option<OwnedFd>,
+    /// Its pages, if it handed them over.
+    pages: Option<Pages>,
     /// When it is to be read next, on [`clock::now`].
     due: i64,
 }
@@ -74,6 +87,8 @@ pub struct Sampler {
 const SHARE: i64 = 4_000;
 /// Nanoseconds that are spent at one time at most, give or take one read.
 const AT_ONCE: i64 = 15_000_000;
+/// Nanoseconds that have to be left for a look at what was copied: those of one. Samples go first.
+const A_LOOK: i64 = 6_000_000;
 
 impl Sampler {
     /// Reads this process, and every process that hands itself over.
@@ -89,6 +104,7 @@ impl Sampler {
                 role: None,
                 pid: crate::linux::process::pid(),
                 descriptor: None,
+                pages: None,
                 due: now + period,
             }],
             period,
@@ -98,8 +114,9 @@ impl Sampler {
     }
 
     /// A process has handed itself over; whoever had its place before is gone.
-    pub fn add(&mut self, message: &[u8; MESSAGE], descriptor: OwnedFd, now: i64) {
-        let Some((role, pid)) = decode(message) else {
+    pub fn add(&mut self, message: &[u8; MESSAGE], descriptors: Vec<OwnedFd>, now: i64) {
+        let mut descriptors = descriptors.into_iter();
+        let (Some((role, pid)), Some(descriptor)) = (decode(message), descriptors.next()) else {
             return;
         };
         self.sources.retain(|source| source.role != Some(role));
@@ -107,6 +124,7 @@ impl Sampler {
             role: Some(role),
             pid,
             descriptor: Some(descriptor),
+            pages: descriptors.next().map(Pages::from),
             due: now + self.first(role.number()),
         });
     }
@@ -124,6 +142,7 @@ impl Sampler {
         self.at = now;
         self.budget = self.budget.saturating_add(earned).min(AT_ONCE);
         let mut read = false;
+        let mut original = None;
         while self.budget > 0 {
             let Some(next) = self.next_due(now) else {
                 break;
@@ -132,6 +151,11 @@ impl Sampler {
             source.due = now + self.period;
             let before = clock::own_cpu();
             let usage = source.read();
+            let pages = source.pages.as_ref();
+            let copied = pages.filter(|_| self.budget >= A_LOOK).and_then(|pages| {
+                let original = original.get_or_insert_with(Original::own).as_ref()?;
+                Some(original.copied_by(pages, now.unsigned_abs()))
+            });
             let cost = clock::own_cpu().saturating_sub(before);
             self.budget -= i64::try_from(cost.as_nanos()).unwrap_or(i64::MAX);
             read = true;
@@ -140,6 +164,9 @@ impl Sampler {
                 Ok(usage) => {
                     if let Some(slot) = slot(role) {
                         slot.measured(pid, &usage, now);
+                        if let Some(bytes) = copied {
+                            slot.looked_at(pid, bytes);
+                        }
                     }
                 }
                 Err(_) if role.is_some() => drop(self.sources.swap_remove(next)),
@@ -190,7 +217,7 @@ mod tests {
     fn what_is_due_is_read_once_a_period() {
         let mut sampler = Sampler::of_all(Duration::from_secs(10));
         let now = clock::now();
-        sampler.add(&message(1), usage::descriptor().unwrap(), now);
+        sampler.add(&message(1), vec![usage::descriptor().unwrap()], now);
         let slots = empty(1);
         let slot = |role: Option<Role>| role.and_then(|role| slots.slot(role));
         assert!(!sampler.read_due(now, slot));
@@ -205,7 +232,7 @@ mod tests {
     fn a_place_is_one_process_and_reads_are_spread() {
         let mut sampler = Sampler::of_all(Duration::from_secs(10));
         for number in [1, 2, 2, 3] {
-            sampler.add(&message(number), usage::descriptor().unwrap(), 0);
+            sampler.add(&message(number), vec![usage::descriptor().unwrap()], 0);
         }
         let dues: std::collections::BTreeSet<i64> = sampler
             .sources
@@ -221,7 +248,7 @@ mod tests {
         let mut sampler = Sampler::of_all(Duration::from_secs(1));
         let now = clock::now();
         for number in 1..500 {
-            sampler.add(&message(number), usage::descriptor().unwrap(), now);
+            sampler.add(&message(number), vec![usage::descriptor().unwrap()], now);
         }
         sampler.budget = 1_000_000;
         sampler.at = now + 1000;

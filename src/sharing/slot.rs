@@ -23,6 +23,8 @@ pub struct Sample {
     pub shared: u64,
     /// Private, in bytes.
     pub private: u64,
+    /// Of that, inherited once, in bytes; none as long as it is not known.
+    pub copied: Option<u64>,
     /// Proportional set size, in bytes.
     pub pss: u64,
     /// Merged by ksmd, in bytes.
@@ -56,6 +58,8 @@ const HOOKS_AT_WORST: usize = 9;
 
 /// Marks of immortal objects that were put back. Collections have the numbers before it.
 const MOVED_MARKS: usize = 24;
+/// [`Sample::copied`], plus 1; 0: not known.
+const COPIED: usize = 25;
 
 /// One process's place.
 #[derive(Clone, Copy, Debug)]
@@ -70,12 +74,16 @@ impl Slot {
     /// The last sample of the process that sits here, if there is one.
     pub fn read(self) -> Option<Sample> {
         let pid = self.pid();
+        let private = self.number(Gauge::Private as usize);
+        // It is looked at less often than the sum.
+        let copied = self.number(COPIED).checked_sub(1);
         (pid > 0).then(|| Sample {
             pid,
             requests: self.number(REQUESTS),
             inherited: self.number(Gauge::Inherited as usize),
             shared: self.number(Gauge::Shared as usize),
-            private: self.number(Gauge::Private as usize),
+            private,
+            copied: copied.map(|bytes| bytes.min(private)),
             pss: self.number(Gauge::Pss as usize),
             ksm: self.number(Gauge::Ksm as usize),
             at: self.0[AT].load(Relaxed),
@@ -94,6 +102,13 @@ impl Slot {
     pub fn measured(self, pid: i32, usage: &Usage, at: i64) {
         if self.pid() == pid {
             self.store_usage(usage, at);
+        }
+    }
+
+    /// `pid` has copied so many bytes; of no interest if another sits here by now.
+    pub fn looked_at(self, pid: i32, copied: u64) {
+        if self.pid() == pid {
+            self.store(COPIED, copied + 1);
         }
     }
 
@@ -134,6 +149,9 @@ impl Slot {
             ksm: sample.ksm,
         };
         self.begin(sample.pid, sample.inherited, &usage, sample.at);
+        if let Some(bytes) = sample.copied {
+            self.looked_at(sample.pid, bytes);
+        }
         self.count(sample.requests);
     }
 

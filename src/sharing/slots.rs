@@ -35,6 +35,13 @@ impl SlotTable {
         &self.numbers[0]
     }
 
+    /// Nobody in the instance has said that yet, and from now on somebody has: one of 64 things.
+    pub fn is_first_to_say(&self, thing: u32) -> bool {
+        // The sum's slot has room.
+        let bit = 1i64 << (thing % 64);
+        self.numbers[1].fetch_or(bit, Relaxed) & bit == 0
+    }
+
     /// The slot of that process; none if its number is out of range.
     pub fn slot(&self, role: Role) -> Option<Slot> {
         let number = usize::try_from(role.number()).ok()?;
@@ -111,6 +118,7 @@ mod tests {
             inherited: 500,
             shared: 400,
             private: 30,
+            copied: Some(20),
             pss,
             ksm: 7,
             at: 1234,
@@ -168,6 +176,14 @@ mod tests {
         assert_eq!(slot(Role::Worker(1)).read(), None);
         assert_eq!(slot(Role::Worker(1)).gauge(Gauge::Shared).load(Relaxed), 0);
         assert_eq!(table.samples().count(), 3);
+    }
+
+    #[test]
+    fn each_thing_is_said_once() {
+        let table = empty(1);
+        let first = [0, 3, 0, 63, 3, 63].map(|thing| table.is_first_to_say(thing));
+        assert_eq!(first, [true, true, false, true, false, false]);
+        assert_eq!(table.total_pss().load(Relaxed), 0);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
         mmap_vec::OutOfMemory,
         process,
     },
-    plugin::Plugin,
+    plugin::{Plugin, Process},
     python::{
         blocks::{Namer, Roots},
         gc::{self, Collector},
@@ -27,6 +27,7 @@ use crate::{
 mod answer;
 mod causes;
 mod classes;
+mod line;
 mod scan;
 mod survey;
 
@@ -49,12 +50,29 @@ pub fn before_fork(plugin: &Plugin) {
     COLLECTIONS.store(collections.unwrap_or(0), Relaxed);
 }
 
+/// The argument of `pycow.why` that asks for a line in the log, too.
+const TO_LOG: &[u8] = b"log";
+
 /// The answer of `pycow.why`, about this process.
-pub fn answer(plugin: &Plugin) -> String {
+pub fn answer(plugin: &Plugin, argument: &[u8]) -> String {
     let Ok(_alone) = LOOKING.try_lock() else {
         return "{\"error\":\"this process is being looked at already\"}\n".into();
     };
-    look(plugin).unwrap_or_else(|error| Answer::error(&error))
+    let told = look(plugin, |answer| {
+        if argument == TO_LOG {
+            log::info!("{}: {}", own_name(), answer.line());
+        }
+        answer.text()
+    });
+    told.unwrap_or_else(|error| Answer::error(&error))
+}
+
+/// As the log calls this process.
+fn own_name() -> String {
+    match Process::get() {
+        Some(process) => format!("{} (pid {})", process.role, process.pid),
+        None => format!("process {}", process::pid()),
+    }
 }
 
 /// Why there is no answer.
@@ -66,13 +84,14 @@ enum NoAnswer {
     OutOfMemory(#[from] OutOfMemory),
 }
 
-fn look(plugin: &Plugin) -> Result<String, NoAnswer> {
+fn look<T>(plugin: &Plugin, tell: impl FnOnce(&Answer<'_>) -> T) -> Result<T, NoAnswer> {
     let smaps = own_mappings().map_err(NoAnswer::NoMappings)?;
     let memory = match Memory::own() {
         Ok(memory) => memory,
         Err(error) => {
-            let why = format!("/proc/self/pagemap: {error}: by smaps alone");
-            return Ok(Answer::of(Survey::by_smaps(smaps.as_slice()), None, Vec::new()).text(&why));
+            let missing = format!("/proc/self/pagemap: {error}: by smaps alone");
+            let survey = Survey::by_smaps(smaps.as_slice());
+            return Ok(tell(&Answer::of(survey, None, Vec::new(), missing)));
         }
     };
     let original = original(plugin);
@@ -90,7 +109,8 @@ fn look(plugin: &Plugin) -> Result<String, NoAnswer> {
         }
         _ => "",
     };
-    Ok(Answer::of(survey, Some(scan), names.unwrap_or_default()).text(missing))
+    let names = names.unwrap_or_default();
+    Ok(tell(&Answer::of(survey, Some(scan), names, missing.into())))
 }
 
 /// The memory of the master, of which this process has a copy. It is opened for the time of an answer only:

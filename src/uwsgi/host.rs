@@ -127,9 +127,14 @@ impl Host {
         self.option(c"lazy-apps") != 0 || self.option(c"lazy") != 0
     }
 
-    /// Python threads may run beside uWSGI (`enable-threads`, or more than one thread a worker).
+    /// Threads of a worker that serve.
     pub fn threads(&self) -> c_int {
         self.option(c"threads")
+    }
+
+    /// Python threads run beside uWSGI (`enable-threads`, or more than one thread a worker).
+    pub fn runs_threads(&self) -> bool {
+        self.option(c"enable-threads") != 0 || self.threads() > 1
     }
 
     /// A loop engine other than uWSGI's own runs the workers (`loop`: gevent, asyncio ..).

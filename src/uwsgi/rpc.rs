@@ -7,6 +7,7 @@ use std::{
     ffi::{c_char, c_int, c_void, CStr},
     mem, ptr,
     ptr::NonNull,
+    slice,
 };
 
 use super::{
@@ -19,7 +20,7 @@ type Register = unsafe extern "C" fn(*const c_char, *mut uwsgi_plugin, u8, *mut 
 
 const REGISTER: &CStr = c"uwsgi_register_rpc";
 
-/// Registers a function of no arguments; `plugin` has the `rpc` that is called for it, and `number`
+/// Registers a function of no arguments that must be there; `plugin` has the `rpc` that is called for it, and `number`
 /// is what that gets first. From `preinit_apps` on: uWSGI's table is there then. (`uwsgi_plugin_get` is
 /// no way to find a generic plugin: core/plugins.c answers another one's table.)
 pub fn register(
@@ -38,6 +39,22 @@ pub fn register(
         register(name.as_ptr(), plugin.address(), 0, function)
     };
     Ok(failed == 0)
+}
+
+/// The first argument of a call, empty if there is none.
+///
+/// # Safety
+/// What uWSGI gives (core/rpc.c): `count` texts and as many lengths, which stay until the call returns.
+pub unsafe fn first_argument<'a>(
+    count: u8,
+    arguments: *const *mut c_char,
+    lengths: *const u16,
+) -> &'a [u8] {
+    if count == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise: there is at least one.
+    unsafe { slice::from_raw_parts((*arguments).cast::<u8>(), (*lengths).into()) }
 }
 
 /// Hands `text` to uWSGI.

@@ -54,7 +54,7 @@ fn a_prometheus_server_scrapes_and_answers() {
         .unwrap();
     let _server = Server(server);
     let query = |expression: &str| {
-        let path = format!("/api/v1/query?query={expression}");
+        let path = format!("/api/v1/query?query={}", encoded(expression));
         let answer = pycow_testkit::http::get(port, &path).ok()?;
         let answer: Value = serde_json::from_str(&answer.body).ok()?;
         let result = answer["data"]["result"].as_array()?.clone();
@@ -73,14 +73,45 @@ fn a_prometheus_server_scrapes_and_answers() {
         let all_true = shared.iter().all(|series| is_true(series) == Some(true));
         (shared.len() == workers.len() && all_true).then_some(())
     });
-    let rest =
-        "sum(uwsgi_worker_pss_bytes)%2Bsum(uwsgi_master_pss_bytes)-sum(uwsgi_total_pss_bytes)";
+    let rest = "sum(uwsgi_worker_pss_bytes)+sum(uwsgi_master_pss_bytes)-sum(uwsgi_total_pss_bytes)";
     until("sum that is none", || {
         let rest = query(rest)?[0]["value"][1].as_str()?.parse::<f64>().ok()?;
         (rest.abs() < 2_000_000.0).then_some(())
     });
+    // The stacked area of the dashboard, and that it adds up.
+    let dashboard = fs::read_to_string(contrib("grafana/pycow.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+    let mut panels = dashboard["panels"].as_array().unwrap().iter();
+    let panel = panels.find(|it| it["title"] == "Private of all workers, by cause");
+    let panel = panel.expect("a panel");
+    let stacking = &panel["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"];
+    assert_eq!(stacking, "normal");
+    let by_cause = panel["targets"][0]["expr"].as_str().unwrap();
+    let by_cause = by_cause.replace("$instance", ".*");
+    let causes = until("two causes", || {
+        query(&by_cause).filter(|all| all.len() == 2)
+    });
+    let causes: BTreeSet<&str> = causes
+        .iter()
+        .filter_map(|it| it["metric"]["cause"].as_str())
+        .collect();
+    assert_eq!(causes, BTreeSet::from(["copied", "new"]));
+    let all = format!("sum({by_cause})/sum(uwsgi_worker_private_bytes)");
+    until("parts of the whole", || {
+        let ratio = query(&all)?[0]["value"][1].as_str()?.parse::<f64>().ok()?;
+        ((ratio - 1.0).abs() < 1e-9).then_some(())
+    });
     let info = until("versions", || query("uwsgi_pycow_info"));
     assert_eq!(info[0]["metric"]["version"], env!("CARGO_PKG_VERSION"));
+}
+
+/// As a query has it in a URL.
+fn encoded(expression: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    expression.bytes().map(byte).collect()
 }
 
 fn contrib(name: &str) -> PathBuf {

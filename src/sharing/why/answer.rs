@@ -10,18 +10,20 @@ pub const MOST: usize = 50;
 
 /// All that is told.
 pub struct Answer<'a> {
-    survey: Survey,
-    scan: Option<Scan<'a>>,
-    names: Vec<String>,
+    pub(super) survey: Survey,
+    pub(super) scan: Option<Scan<'a>>,
+    pub(super) names: Vec<String>,
+    pub(super) missing: String,
 }
 
 impl<'a> Answer<'a> {
-    /// `names`: those of the first classes of `scan`.
-    pub fn of(survey: Survey, scan: Option<Scan<'a>>, names: Vec<String>) -> Self {
+    /// `names`: those of the first classes of `scan`; `missing`: what could not be told, if anything.
+    pub fn of(survey: Survey, scan: Option<Scan<'a>>, names: Vec<String>, missing: String) -> Self {
         Self {
             survey,
             scan,
             names,
+            missing,
         }
     }
 
@@ -30,17 +32,17 @@ impl<'a> Answer<'a> {
         format!("{{\"error\":{}}}\n", Text(&error.to_string()))
     }
 
-    /// The JSON; `missing` says what could not be told, if anything.
-    pub fn text(&self, missing: &str) -> String {
+    /// The JSON.
+    pub fn text(&self) -> String {
         let mut text = String::new();
-        match self.write(&mut text, missing) {
+        match self.write(&mut text) {
             Ok(()) => text,
             // A String takes everything.
             Err(fmt::Error) => String::new(),
         }
     }
 
-    fn write(&self, out: &mut impl Write, missing: &str) -> fmt::Result {
+    fn write(&self, out: &mut impl Write) -> fmt::Result {
         write!(
             out,
             "{{\"private\":{},\"mappings\":[",
@@ -72,8 +74,8 @@ impl<'a> Answer<'a> {
              \"causes\":{{\"reference_counts\":{},\"collection\":{},\"writes\":{},\"unknown\":{}}}",
             causes.reference_counts, causes.collection, causes.writes, causes.unknown
         )?;
-        if !missing.is_empty() {
-            write!(out, ",\"missing\":{}", Text(missing))?;
+        if !self.missing.is_empty() {
+            write!(out, ",\"missing\":{}", Text(&self.missing))?;
         }
         out.write_str("}\n")
     }

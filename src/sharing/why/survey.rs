@@ -111,13 +111,13 @@ impl Survey {
         let mut page = mapping.start / size;
         while page < mapping.end / size {
             let wanted = (mapping.end / size - page).min(own.len() as u64) as usize;
-            let got = memory.entries(page, &mut own[..wanted]);
+            let got = memory.pages().entries(page, &mut own[..wanted]);
             if got == 0 {
                 break;
             }
             let is_private = |entry: &u64| Entry(*entry).is_private();
             if own[..got].iter().any(is_private) {
-                let known = original.map_or(0, |it| it.entries(page, &mut theirs[..got]));
+                let known = original.map_or(0, |it| it.pages().entries(page, &mut theirs[..got]));
                 for at in (0..got).filter(|&at| is_private(&own[at])) {
                     let address = (page + at as u64) * size;
                     let kind = *kind.get_or_insert_with(|| kind_of(mapping, memory, address));
@@ -233,16 +233,18 @@ Private_Dirty: 100 kB\n\
     #[test]
     fn pages_add_up_to_what_smaps_says() {
         let memory = Memory::own().unwrap();
-        let text = crate::linux::memory::own_mappings().unwrap();
-        let by_smaps = Survey::by_smaps(text.as_slice()).private();
-        let by_pages = Survey::by_pages(text.as_slice(), &memory, Some(&memory)).unwrap();
-        assert!(by_pages.private().abs_diff(by_smaps) < by_smaps / 10);
-        // A process that is its own original has copied all but what is shared, while others allocate.
-        let copied = by_pages.copied_bytes();
-        assert!(by_pages.private().abs_diff(copied) < by_smaps / 10);
-        assert_eq!(
-            by_pages.copied.as_slice().len() as u64 * page_size(),
-            copied
-        );
+        // Other tests allocate meanwhile, or fork: for that moment nothing is private.
+        let adds_up = || {
+            let text = crate::linux::memory::own_mappings().unwrap();
+            let by_smaps = Survey::by_smaps(text.as_slice()).private();
+            let by_pages = Survey::by_pages(text.as_slice(), &memory, Some(&memory)).unwrap();
+            // A process that is its own original has copied all but what is shared.
+            let copied = by_pages.copied_bytes();
+            let pages = by_pages.copied.as_slice().len() as u64;
+            assert_eq!(pages * page_size(), copied);
+            let about = |bytes: u64| by_pages.private().abs_diff(bytes) < by_smaps / 10;
+            about(by_smaps) && about(copied)
+        };
+        assert!((0..1000).any(|_| adds_up()));
     }
 }
