@@ -65,6 +65,9 @@ fn compare_all(args: &Args) -> Result<(), String> {
         let paths = workload::urls(file)?;
         let warmed = workloads.into_iter();
         workloads = warmed.map(|one| one.warmed_by(paths.clone())).collect();
+    } else if args.methods.iter().any(|method| method.warm) {
+        let warmed = workloads.into_iter();
+        workloads = warmed.map(Workload::warmed_by_methods).collect();
     }
     if let Some(lazy) = args.lazy_apps {
         let told = workloads.into_iter();
@@ -143,12 +146,13 @@ fn workloads(args: &Args, host: &Host) -> Result<Vec<Workload>, String> {
     if host.python < (3, 10) {
         return Err("the bundled workloads need Django 5.2, and that CPython 3.10 or newer".into());
     }
-    let chosen = |name: &str| {
-        let asked = args.workloads.is_empty() || args.workloads.iter().any(|one| one == name);
-        let workload = bundled::named(name, args.workers.unwrap_or(4));
-        workload.filter(|_| asked)
-    };
-    Ok(bundled::names().into_iter().filter_map(chosen).collect())
+    let mut names = bundled::names();
+    names.retain(|name| match args.workloads.is_empty() {
+        true => bundled::usual().contains(name),
+        false => args.workloads.iter().any(|asked| asked == name),
+    });
+    let named = |name| bundled::named(name, host, args.workers.unwrap_or(4));
+    names.into_iter().map(named).collect()
 }
 
 fn write(results: &Results, out: &Path) -> Result<(), String> {
