@@ -1,6 +1,7 @@
 //! `make bench`: every method side by side, on the bundled workloads or on one's own application.
 
 mod args;
+mod beside;
 mod binary;
 mod busy;
 mod compare;
@@ -26,7 +27,7 @@ use std::{
     process::ExitCode,
 };
 
-use args::Args;
+use args::{Args, LazyApps};
 use clap::Parser;
 use pycow_testkit::Host;
 use results::{Machine, Results};
@@ -69,10 +70,18 @@ fn compare_all(args: &Args) -> Result<(), String> {
         let warmed = workloads.into_iter();
         workloads = warmed.map(Workload::warmed_by_methods).collect();
     }
-    if let Some(lazy) = args.lazy_apps {
-        let told = workloads.into_iter();
-        workloads = told.map(|one| one.with_lazy_apps(lazy)).collect();
-    }
+    workloads = match args.lazy_apps {
+        None => workloads,
+        Some(LazyApps::Told(lazy)) => {
+            let told = workloads.into_iter();
+            told.map(|one| one.with_lazy_apps(lazy)).collect()
+        }
+        Some(LazyApps::Both) => {
+            let told = workloads.into_iter();
+            told.flat_map(Workload::with_lazy_apps_and_without)
+                .collect()
+        }
+    };
     if args.look {
         let progress = progress::Progress::new();
         return workloads
@@ -98,6 +107,9 @@ fn compare_all(args: &Args) -> Result<(), String> {
             table::print(&compared);
         }
         results.workloads.push(compared);
+        for line in beside::lines(&results.workloads) {
+            progress::tell!("{line}\n");
+        }
     }
     results.scales = scale::scales(&workloads[0], &host, args, &progress);
     table::print_scales(&results.scales);

@@ -15,6 +15,9 @@ use crate::{
 
 pub mod bundled;
 
+/// How the name of a workload ends that is measured with `lazy-apps` beside the same without.
+pub const LAZY: &str = "-lazy";
+
 const WRAPPER: &str = include_str!("wrapper.py");
 
 /// An application and the requests that it gets.
@@ -185,6 +188,15 @@ impl Workload {
             .retain(|(key, _)| key != "lazy-apps" && key != "lazy");
         self.lines.push(("lazy-apps".into(), lazy.to_string()));
         self
+    }
+
+    /// The same twice: the master loads it, and each worker does.
+    pub fn with_lazy_apps_and_without(self) -> [Self; 2] {
+        let (mut lazy, mut shared) = (self.clone(), self);
+        lazy.name += LAZY;
+        lazy.title += ", with lazy-apps";
+        shared.title += ", without lazy-apps";
+        [shared.with_lazy_apps(false), lazy.with_lazy_apps(true)]
     }
 
     /// A uWSGI that will run it by that method.

@@ -14,6 +14,8 @@ use crate::notes;
 
 /// For workers that leave by `Py_Finalize`.
 const LEAVE_LIMIT: Duration = Duration::from_secs(120);
+/// For every worker to have had a request, where one that has threads may take all.
+const TURNS_LIMIT: Duration = Duration::from_secs(20);
 
 /// What a restart of the whole instance did. Seconds from SIGHUP on.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -97,13 +99,12 @@ impl Running<'_> {
     /// # Errors
     /// If none is answered.
     fn first_requests(&self) -> Result<Vec<f64>, String> {
-        /// Who answers is not for a client to choose; so often all workers have had their turn.
-        const TIMES: usize = 30;
         let mut paths = self.workload.urls.iter().cycle().skip(1);
-        for _ in 0..TIMES {
-            if notes::first_requests(self.uwsgi.dir()).len() >= self.workers.len() {
-                break;
-            }
+        let start = Instant::now();
+        // Who answers is not for a client to choose: after a while each has had its turn.
+        while notes::first_requests(self.uwsgi.dir()).len() < self.workers.len()
+            && start.elapsed() < TURNS_LIMIT
+        {
             let some: Vec<&String> = paths.by_ref().take(self.workers.len()).collect();
             thread::scope(|scope| {
                 for path in some {
