@@ -60,7 +60,7 @@ compare = cargo run --quiet --release --package pycow-compare -- $(foreach name,
 bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, WARMUP, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
 	tools/testkit/setup --demo
 	$(if $(APP)$(INI),$(compare) --look)
-	tools/testkit/setup --bench '$(METHODS)' $(if $(APP)$(INI),own)
+	tools/testkit/setup --bench '$(METHODS)' '$(if $(APP)$(INI),own,$(WORKLOADS))' '$(UWSGI)'
 	cargo build --release
 	$(compare)
 

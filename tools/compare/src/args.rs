@@ -30,8 +30,8 @@ pub struct Args {
     pub warmup: Option<PathBuf>,
 
     /// Whether your application is loaded by each worker [default: as the ini says]
-    #[arg(long, value_name = "true|false")]
-    pub lazy_apps: Option<bool>,
+    #[arg(long, value_name = "true|false|both", value_parser = lazy_apps)]
+    pub lazy_apps: Option<LazyApps>,
 
     /// Requests of every run
     #[arg(long, value_name = "N", default_value_t = 8000, value_parser = at_least_1)]
@@ -86,6 +86,24 @@ pub struct Args {
         default_value = "1,2,4,8,16"
     )]
     pub scale: Vec<usize>,
+}
+
+/// Whether each worker loads the application.
+#[derive(Clone, Copy, Debug)]
+pub enum LazyApps {
+    /// It does, or does not.
+    Told(bool),
+    /// It is measured both ways.
+    Both,
+}
+
+fn lazy_apps(text: &str) -> Result<LazyApps, String> {
+    match text {
+        "both" => Ok(LazyApps::Both),
+        "true" => Ok(LazyApps::Told(true)),
+        "false" => Ok(LazyApps::Told(false)),
+        _ => Err("there are true, false, both".into()),
+    }
 }
 
 fn at_least_1(text: &str) -> Result<usize, String> {

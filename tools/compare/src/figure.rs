@@ -52,7 +52,7 @@ pub fn megabytes(bytes: f64) -> f64 {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Figure; 16] = [
+pub const ALL: [Figure; 19] = [
     figure(
         Memory,
         "shared_start",
@@ -117,6 +117,27 @@ pub const ALL: [Figure; 16] = [
     figure(Restarting, "hooks_ran", "exit hooks ran", "%", 0, |round| {
         round.restart.hooks_ran as f64 * 100.0 / round.restart.hooks_due as f64
     }),
+    figure(Restarting, "ready", "ready", "s", 2, |round| {
+        round.restart.ready
+    }),
+    figure(Restarting, "warming", "of that warming", "s", 2, |round| {
+        round.restart.warming
+    }),
+    figure(
+        Restarting,
+        "first_request",
+        "slowest first request",
+        "ms",
+        1,
+        |round| {
+            round
+                .restart
+                .first_requests
+                .iter()
+                .copied()
+                .fold(0.0, f64::max)
+        },
+    ),
 ];
 
 const fn figure(

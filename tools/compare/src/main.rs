@@ -1,6 +1,7 @@
 //! `make bench`: every method side by side, on the bundled workloads or on one's own application.
 
 mod args;
+mod beside;
 mod binary;
 mod busy;
 mod compare;
@@ -26,7 +27,7 @@ use std::{
     process::ExitCode,
 };
 
-use args::Args;
+use args::{Args, LazyApps};
 use clap::Parser;
 use pycow_testkit::Host;
 use results::{Machine, Results};
@@ -65,11 +66,22 @@ fn compare_all(args: &Args) -> Result<(), String> {
         let paths = workload::urls(file)?;
         let warmed = workloads.into_iter();
         workloads = warmed.map(|one| one.warmed_by(paths.clone())).collect();
+    } else if args.methods.iter().any(|method| method.warm) {
+        let warmed = workloads.into_iter();
+        workloads = warmed.map(Workload::warmed_by_methods).collect();
     }
-    if let Some(lazy) = args.lazy_apps {
-        let told = workloads.into_iter();
-        workloads = told.map(|one| one.with_lazy_apps(lazy)).collect();
-    }
+    workloads = match args.lazy_apps {
+        None => workloads,
+        Some(LazyApps::Told(lazy)) => {
+            let told = workloads.into_iter();
+            told.map(|one| one.with_lazy_apps(lazy)).collect()
+        }
+        Some(LazyApps::Both) => {
+            let told = workloads.into_iter();
+            told.flat_map(Workload::with_lazy_apps_and_without)
+                .collect()
+        }
+    };
     if args.look {
         let progress = progress::Progress::new();
         return workloads
@@ -95,6 +107,9 @@ fn compare_all(args: &Args) -> Result<(), String> {
             table::print(&compared);
         }
         results.workloads.push(compared);
+        for line in beside::lines(&results.workloads) {
+            progress::tell!("{line}\n");
+        }
     }
     results.scales = scale::scales(&workloads[0], &host, args, &progress);
     table::print_scales(&results.scales);
@@ -143,12 +158,13 @@ fn workloads(args: &Args, host: &Host) -> Result<Vec<Workload>, String> {
     if host.python < (3, 10) {
         return Err("the bundled workloads need Django 5.2, and that CPython 3.10 or newer".into());
     }
-    let chosen = |name: &str| {
-        let asked = args.workloads.is_empty() || args.workloads.iter().any(|one| one == name);
-        let workload = bundled::named(name, args.workers.unwrap_or(4));
-        workload.filter(|_| asked)
-    };
-    Ok(bundled::names().into_iter().filter_map(chosen).collect())
+    let mut names = bundled::names();
+    names.retain(|name| match args.workloads.is_empty() {
+        true => bundled::usual().contains(name),
+        false => args.workloads.iter().any(|asked| asked == name),
+    });
+    let named = |name| bundled::named(name, host, args.workers.unwrap_or(4));
+    names.into_iter().map(named).collect()
 }
 
 fn write(results: &Results, out: &Path) -> Result<(), String> {

@@ -4,6 +4,7 @@ use minijinja::{context, Environment};
 use serde::Serialize;
 
 use crate::{
+    beside,
     plot::Plot,
     results::{Compared, Results},
     table::{self, Sheet},
@@ -22,6 +23,7 @@ struct Section<'a> {
     busy: Option<String>,
     rounds: usize,
     sheets: Vec<Sheet>,
+    beside: Vec<String>,
     obstacles: Vec<(&'a str, &'a str)>,
     plots: Vec<&'a str>,
 }
@@ -45,7 +47,8 @@ pub fn render(results: &Results, plots: &[Plot]) -> Result<String, String> {
         let here = plots.iter().filter(|plot| plot.place == place);
         here.map(|plot| plot.svg.as_str()).collect::<Vec<_>>()
     };
-    let sections = results.workloads.iter().map(|compared| Section {
+    let workloads = results.workloads.iter().enumerate();
+    let sections = workloads.map(|(number, compared)| Section {
         title: &compared.title,
         workers: compared.workers,
         requests: compared.requests,
@@ -54,6 +57,7 @@ pub fn render(results: &Results, plots: &[Plot]) -> Result<String, String> {
         busy: compared.busy(),
         rounds: compared.rounds(),
         sheets: table::sheets(compared),
+        beside: beside::lines(&results.workloads[..=number]),
         obstacles: compared
             .methods
             .iter()

@@ -14,7 +14,17 @@ pub fn django() -> PathBuf {
     prepared().join("django")
 }
 
-/// The bundled application.
-pub fn shop() -> PathBuf {
+/// Wagtail, for that CPython.
+pub fn wagtail((major, minor): (u8, u8)) -> PathBuf {
+    prepared().join(format!("wagtail-{major}.{minor}"))
+}
+
+/// Wagtail's start project, with its database.
+pub fn wagtail_site() -> PathBuf {
+    prepared().join("wagtail-site")
+}
+
+/// The bundled applications.
+pub fn bundled() -> PathBuf {
     checkout().join("tools/compare/bundled")
 }

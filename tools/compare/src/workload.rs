@@ -15,6 +15,9 @@ use crate::{
 
 pub mod bundled;
 
+/// How the name of a workload ends that is measured with `lazy-apps` beside the same without.
+pub const LAZY: &str = "-lazy";
+
 const WRAPPER: &str = include_str!("wrapper.py");
 
 /// An application and the requests that it gets.
@@ -36,9 +39,21 @@ pub struct Workload {
     pub short: bool,
     lines: Vec<(String, String)>,
     environment: Vec<(String, String)>,
+    /// What an application does that warms itself.
+    own_warming: Option<OwnWarming>,
+    /// Each run has a copy in its folder.
+    files: Vec<PathBuf>,
     application: Application,
     callable: Option<String>,
     mount: Option<String>,
+}
+
+/// An application's own warm-up: what it requests of itself while it is loaded.
+#[derive(Clone, Debug)]
+struct OwnWarming {
+    paths: &'static [&'static str],
+    /// The variable of the environment that keeps it from that.
+    prevented_by: &'static str,
 }
 
 /// The application in a WSGI file.
@@ -70,6 +85,8 @@ pub fn wsgi(file: &Path, urls: Vec<String>, workers: usize) -> Result<Workload, 
             line("pythonpath", root),
         ],
         environment: python_path(),
+        own_warming: None,
+        files: Vec::new(),
         application: Application::File(file.display().to_string()),
         callable: None,
         mount: None,
@@ -103,6 +120,8 @@ pub fn ini(
         short: false,
         lines,
         environment: python_path(),
+        own_warming: None,
+        files: Vec::new(),
         application: ini.application,
         callable: ini.callable,
         mount: ini.mount,
@@ -136,14 +155,31 @@ pub fn existing(file: &Path) -> Result<PathBuf, String> {
 impl Workload {
     /// With a catalogue of another size; only the bundled application has one.
     pub fn with_products(mut self, products: usize) -> Self {
-        self.environment = vec![("PRODUCTS".into(), products.to_string())];
+        self.environment.retain(|(name, _)| name != "PRODUCTS");
+        self.environment
+            .push(("PRODUCTS".into(), products.to_string()));
         self
     }
 
-    /// With paths that warm it.
+    /// With paths that warm it, where a method does: nothing else warms it then.
     pub fn warmed_by(mut self, paths: Vec<String>) -> Self {
+        if let Some(own) = self.own_warming.take() {
+            self.title += ", cold where no method warms";
+            self.environment.push((own.prevented_by.into(), "1".into()));
+        }
         self.warmup = paths;
         self
+    }
+
+    /// What it requests of itself is left to the methods that warm.
+    pub fn warmed_by_methods(self) -> Self {
+        match &self.own_warming {
+            Some(own) => {
+                let paths = own.paths.iter().map(|&path| path.to_owned()).collect();
+                self.warmed_by(paths)
+            }
+            None => self,
+        }
     }
 
     /// Each worker loads it, or the master does.
@@ -154,9 +190,23 @@ impl Workload {
         self
     }
 
+    /// The same twice: the master loads it, and each worker does.
+    pub fn with_lazy_apps_and_without(self) -> [Self; 2] {
+        let (mut lazy, mut shared) = (self.clone(), self);
+        lazy.name += LAZY;
+        lazy.title += ", with lazy-apps";
+        shared.title += ", without lazy-apps";
+        [shared.with_lazy_apps(false), lazy.with_lazy_apps(true)]
+    }
+
     /// A uWSGI that will run it by that method.
     pub fn uwsgi(&self, host: &Host, method: Method, workers: usize) -> Uwsgi {
         let uwsgi = notes::prepare(Uwsgi::on(host).file("pycow_bench.py", WRAPPER));
+        for file in &self.files {
+            let name = file.file_name().unwrap_or_default();
+            fs::copy(file, uwsgi.dir().join(name))
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        }
         // Replaces the default of that name, which the user's own would drop.
         let home = uwsgi.dir().display().to_string();
         let wrapper = "pycow_bench:application";

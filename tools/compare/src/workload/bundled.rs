@@ -1,6 +1,8 @@
-//! The bundled workloads: a Django shop with a catalogue, and what is asked of it.
+//! The bundled workloads: a Django shop with a catalogue and what is asked of it, and Wagtail.
 
-use super::Workload;
+use pycow_testkit::Host;
+
+use super::{OwnWarming, Workload};
 use crate::{ini::Application, paths};
 
 /// The bundled application with a catalogue of so many products, and such requests.
@@ -66,14 +68,37 @@ const BUNDLED: [Bundled; 5] = [
     },
 ];
 
-/// The names of the bundled workloads.
-pub fn names() -> Vec<&'static str> {
+/// Wagtail's start project with ten pages.
+const WAGTAIL: &str = "wagtail";
+
+/// The start page, and one of its pages.
+const WAGTAIL_WARMUP: [&str; 2] = ["/", "/page-3/"];
+
+/// The names of the workloads that are compared if none is named.
+pub fn usual() -> Vec<&'static str> {
     BUNDLED.iter().map(|bundled| bundled.name).collect()
 }
 
-/// The bundled workload of that name, with so many workers.
-pub fn named(name: &str, workers: usize) -> Option<Workload> {
-    let bundled = BUNDLED.iter().find(|bundled| bundled.name == name)?;
+/// The names of all bundled workloads.
+pub fn names() -> Vec<&'static str> {
+    [usual(), vec![WAGTAIL]].concat()
+}
+
+/// The bundled workload of that name, for that host, with so many workers.
+///
+/// # Errors
+/// If there is none, or it was not prepared.
+pub fn named(name: &str, host: &Host, workers: usize) -> Result<Workload, String> {
+    if name == WAGTAIL {
+        return wagtail(host, workers);
+    }
+    let mut bundled = BUNDLED.iter();
+    let bundled = bundled.find(|bundled| bundled.name == name);
+    let bundled = bundled.ok_or_else(|| format!("there are {}", names().join(", ")))?;
+    Ok(shop(bundled, workers))
+}
+
+fn shop(bundled: &Bundled, workers: usize) -> Workload {
     let workload = Workload {
         name: bundled.name.into(),
         title: bundled.title.into(),
@@ -85,10 +110,15 @@ pub fn named(name: &str, workers: usize) -> Option<Workload> {
         workers,
         left_out: Vec::new(),
         short: bundled.short,
-        lines: [paths::shop(), paths::django()]
+        lines: [paths::bundled(), paths::django()]
             .map(|path| ("pythonpath".into(), path.display().to_string()))
             .into(),
         environment: Vec::new(),
+        own_warming: Some(OwnWarming {
+            paths: &["/product/1", "/category/books/0", "/offers/1"],
+            prevented_by: "SHOP_COLD",
+        }),
+        files: Vec::new(),
         application: Application::Module("shop.wsgi".into()),
         callable: None,
         mount: None,
@@ -96,5 +126,39 @@ pub fn named(name: &str, workers: usize) -> Option<Workload> {
     let mut workload = workload.with_products(bundled.products);
     let line = bundled.line.map(|(key, value)| (key.into(), value.into()));
     workload.lines.extend(line);
-    Some(workload)
+    workload
+}
+
+/// Wagtail as `tools/testkit/setup --bench` prepared it.
+fn wagtail(host: &Host, workers: usize) -> Result<Workload, String> {
+    let (packages, site) = (paths::wagtail(host.python), paths::wagtail_site());
+    let database = site.join("db.sqlite3");
+    for path in [&packages, &database] {
+        if !path.exists() {
+            let path = path.display();
+            return Err(format!("{path} is missing: `make bench` prepares it"));
+        }
+    }
+    let pages = (0..10).map(|number| format!("/page-{number}/"));
+    Ok(Workload {
+        name: WAGTAIL.into(),
+        title: "Wagtail's start project with 10 pages".into(),
+        urls: ["/".to_owned()].into_iter().chain(pages).collect(),
+        warmup: WAGTAIL_WARMUP.map(str::to_owned).into(),
+        workers,
+        left_out: Vec::new(),
+        short: false,
+        lines: [site, packages, paths::bundled()]
+            .map(|path| ("pythonpath".into(), path.display().to_string()))
+            .into(),
+        environment: vec![(
+            "DJANGO_SETTINGS_MODULE".into(),
+            "wagtail_site.settings".into(),
+        )],
+        own_warming: None,
+        files: vec![database],
+        application: Application::Module("mysite.wsgi".into()),
+        callable: None,
+        mount: None,
+    })
 }

@@ -13,7 +13,7 @@ fn median(results: &Value, name: &str, key: &str) -> f64 {
 
 /// Each figure of each method is there and can be true.
 pub fn every_one_is_there(results: &Value, measured: &[String]) {
-    const ABOVE_0: [&str; 10] = [
+    const ABOVE_0: [&str; 12] = [
         "shared_start",
         "shared_end",
         "private",
@@ -24,14 +24,17 @@ pub fn every_one_is_there(results: &Value, measured: &[String]) {
         "cpu_per_request",
         "leaving",
         "restart",
+        "ready",
+        "first_request",
     ];
-    const OTHERS: [&str; 6] = [
+    const OTHERS: [&str; 7] = [
         "p99",
         "collections",
         "collecting",
         "errors",
         "dip",
         "hooks_ran",
+        "warming",
     ];
     for name in measured {
         let one = method(results, name);
@@ -50,6 +53,8 @@ pub fn every_one_is_there(results: &Value, measured: &[String]) {
         for key in ABOVE_0 {
             assert!(median(results, name, key) > 0.0, "{name}: {key} is 0");
         }
+        // The first answer is one of the first worker that is ready.
+        assert!(median(results, name, "leaving") < median(results, name, "ready"));
         assert!(median(results, name, "p50") <= median(results, name, "p99"));
         assert_eq!(median(results, name, "errors"), 0.0, "{name}");
         let curve = one["curve"].as_array().unwrap();
