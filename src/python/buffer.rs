@@ -11,7 +11,7 @@ use super::{heap::Heap, interpreter::Gil, object::Ref};
 
 /// `Py_buffer` (Include/pybuffer.h; part of the stable ABI since 3.11).
 #[repr(C)]
-pub(super) struct Buffer {
+struct Buffer {
     buf: *mut c_void,
     obj: *mut PyObject,
     len: isize,
@@ -53,13 +53,14 @@ impl<'gil> Heap<'gil> {
         impl Drop for View<'_, '_> {
             fn drop(&mut self) {
                 // SAFETY: the GIL is held; a buffer that was given.
-                unsafe { (self.0.api.PyBuffer_Release)(&mut self.1) };
+                unsafe { (self.0.api.PyBuffer_Release)((&raw mut self.1).cast()) };
             }
         }
         // SAFETY: all zero is a buffer that was not given.
         let mut buffer: Buffer = unsafe { std::mem::zeroed() };
+        let given = (&raw mut buffer).cast();
         // SAFETY: the GIL is held; a live object. -1: an exception is set, and nothing was given.
-        if unsafe { (self.api.PyObject_GetBuffer)(object.as_ptr(), &mut buffer, FULL_RO) } != 0 {
+        if unsafe { (self.api.PyObject_GetBuffer)(object.as_ptr(), given, FULL_RO) } != 0 {
             gil.raised(); // dates, for one, have no format
             return Ok(Items::Other);
         }

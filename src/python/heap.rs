@@ -10,7 +10,6 @@ use pyo3_ffi::{PyObject, PyTypeObject};
 
 use super::{
     api::{api, Missing, OnObject},
-    buffer::Buffer,
     interpreter::{Gil, Python},
     object::{Class, Flags, Ref, Slot},
     refcount::RefcountLayout,
@@ -35,10 +34,10 @@ api! {
         PyUnstable_GC_VisitObjects: fn(OnObject, *mut c_void);
         /// Include/cpython/object.h, since 3.12.
         PyUnstable_Type_AssignVersionTag: fn(*mut PyTypeObject) -> c_int;
-        /// Include/pybuffer.h, in every version.
-        PyObject_GetBuffer: fn(*mut PyObject, *mut Buffer, c_int) -> c_int;
-        /// Include/pybuffer.h, in every version.
-        PyBuffer_Release: fn(*mut Buffer);
+        /// Include/pybuffer.h, in every version; the buffer is a `Py_buffer`.
+        PyObject_GetBuffer: fn(*mut PyObject, *mut c_void, c_int) -> c_int;
+        /// Include/pybuffer.h, in every version; the buffer is a `Py_buffer`.
+        PyBuffer_Release: fn(*mut c_void);
     }
     optional {
         /// Include/cpython/object.h, since 3.14.
