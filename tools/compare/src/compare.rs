@@ -102,7 +102,13 @@ pub fn look(workload: &Workload, host: &Host, progress: &Progress) -> Result<(),
 
 /// The methods for that workload.
 pub fn chosen<'a>(workload: &'a Workload, args: &'a Args) -> impl Iterator<Item = Method> + 'a {
-    const SHORT: [&str; 3] = ["stock", "freeze", "immortal"];
+    const SHORT: [&str; 5] = [
+        "stock",
+        "freeze",
+        "immortal",
+        "freeze+auto",
+        "immortal+auto",
+    ];
     let with_paths = !workload.warmup.is_empty();
     method::ALL.into_iter().filter(move |method| {
         let all = args.methods.is_empty() && (with_paths || !method.warm);

@@ -27,12 +27,14 @@ enum Kind {
     Inside(&'static str),
     /// pycow with that `pycow-gc`.
     Pycow(&'static str),
+    /// pycow with that `pycow-gc`, and collections paced by what they cost.
+    Paced(&'static str),
     /// pycow with that `pycow-gc`, and equal pages merged.
     Merged(&'static str),
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Method; 12] = [
+pub const ALL: [Method; 14] = [
     method("stock", "uWSGI as it comes", Kind::Stock),
     method(
         "skip-atexit-teardown",
@@ -57,6 +59,16 @@ pub const ALL: [Method; 12] = [
     method("off", "pycow-gc = off", Kind::Pycow("off")),
     method("freeze", "pycow-gc = freeze", Kind::Pycow("freeze")),
     method("immortal", "pycow-gc = immortal", Kind::Pycow("immortal")),
+    method(
+        "freeze+auto",
+        "pycow-gc = freeze, pycow-gc-threshold = auto",
+        Kind::Paced("freeze"),
+    ),
+    method(
+        "immortal+auto",
+        "pycow-gc = immortal, pycow-gc-threshold = auto",
+        Kind::Paced("immortal"),
+    ),
     method(
         "freeze+ksm",
         "pycow-gc = freeze, pycow-ksm = true",
@@ -122,7 +134,7 @@ impl Method {
     /// Why this host or this machine cannot play it, if so.
     pub fn obstacle(self, host: &Host) -> Option<String> {
         match self.kind {
-            Kind::Pycow("immortal") if host.python < (3, 12) => {
+            Kind::Pycow("immortal") | Kind::Paced("immortal") if host.python < (3, 12) => {
                 Some("needs CPython 3.12 or newer".into())
             }
             Kind::Inside("cinderx") if !paths::cinderx(host.python).exists() => {
@@ -158,6 +170,10 @@ impl Method {
                     true => uwsgi.set("pycow-warmup", format!("@{file}")),
                     false => uwsgi,
                 }
+            }
+            Kind::Paced(gc) => {
+                let uwsgi = uwsgi.with_pycow().set("pycow-gc", gc);
+                uwsgi.set("pycow-gc-threshold", "auto")
             }
             Kind::Merged(gc) => uwsgi.with_pycow().set("pycow-gc", gc).flag("pycow-ksm"),
         }

@@ -44,6 +44,8 @@ const COLORS: [RGBColor; method::ALL.len()] = [
     RGBColor(120, 130, 140),
     RGBColor(60, 110, 200),
     RGBColor(40, 150, 80),
+    RGBColor(90, 75, 175),
+    RGBColor(110, 135, 40),
     RGBColor(50, 165, 180),
     RGBColor(235, 140, 140),
     RGBColor(130, 170, 235),
