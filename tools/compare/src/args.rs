@@ -6,7 +6,7 @@ use clap::Parser;
 
 use crate::{
     method::{self, Method},
-    workload,
+    workload::bundled as shop,
 };
 
 /// Compares every way to keep the memory of preforked Python workers shared, on one workload.
@@ -70,6 +70,10 @@ pub struct Args {
     #[arg(long)]
     pub look: bool,
 
+    /// Tell only what is private in a worker, and why
+    #[arg(long)]
+    pub why: bool,
+
     /// Measure nothing: make the report anew from the results.json of an earlier comparison
     #[arg(long, value_name = "FILE")]
     pub again: Option<PathBuf>,
@@ -103,7 +107,7 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 fn bundled(name: &str) -> Result<String, String> {
-    let names = workload::bundled_names();
+    let names = shop::names();
     if names.contains(&name) {
         return Ok(name.to_owned());
     }

@@ -11,7 +11,7 @@ use crate::{
     results::{Grown, Growth, Over, Scale},
     run,
     stats::Line,
-    workload::{self, Workload},
+    workload::{bundled, Workload},
 };
 
 const METHODS: [&str; 3] = ["stock", "freeze", "immortal"];
@@ -44,12 +44,12 @@ pub fn scales(workload: &Workload, host: &Host, args: &Args, progress: &Progress
         title: format!("{}: how it grows with workers", workload.title),
         methods: grow(Over::Workers, workers.collect(), host, args, progress),
     }];
-    if workload.name == workload::WHOLE {
+    if workload.name == bundled::WHOLE {
         let heaps = CATALOGUES.map(|products| Size {
             workload: workload.clone().with_products(products),
             workers: workload.workers,
             // A quarter of the requests reads every product, too.
-            requests: (args.requests / 4 * products).div_ceil(workload::PRODUCTS),
+            requests: (args.requests / 4 * products).div_ceil(bundled::PRODUCTS),
         });
         scales.push(Scale {
             over: Over::Heap,

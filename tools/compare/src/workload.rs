@@ -1,17 +1,16 @@
 //! An application and the requests that it gets: the bundled ones, and the user's own.
 
 use std::{
-    env, fs,
+    fs,
     path::{absolute, Path, PathBuf},
 };
 
 use pycow_testkit::{Host, Uwsgi};
 
-use crate::{
-    ini::{self, Application},
-    method::Method,
-    notes, paths,
-};
+use crate::{ini::Application, method::Method, notes};
+
+pub mod bundled;
+pub mod own;
 
 const WRAPPER: &str = include_str!("wrapper.py");
 
@@ -37,183 +36,6 @@ pub struct Workload {
     application: Application,
     callable: Option<String>,
     mount: Option<String>,
-}
-
-/// The bundled application with a catalogue of so many products, and such requests.
-struct Bundled {
-    name: &'static str,
-    title: &'static str,
-    /// `{}` is a customer's number.
-    path: &'static str,
-    products: usize,
-    line: Option<(&'static str, &'static str)>,
-    short: bool,
-}
-
-/// The size of the bundled catalogue.
-pub const PRODUCTS: usize = 60_000;
-
-/// The bundled workload that reads all of its catalogue.
-pub const WHOLE: &str = "whole";
-
-/// The bundled workload that reads a tenth of it.
-pub const HOT: &str = "hot";
-
-const BUNDLED: [Bundled; 5] = [
-    Bundled {
-        name: WHOLE,
-        title: "requests over the whole heap",
-        path: "/offers/{}",
-        products: PRODUCTS,
-        line: None,
-        short: false,
-    },
-    Bundled {
-        name: HOT,
-        title: "requests over a hot tenth of the heap",
-        path: "/offers/{}/popular",
-        products: PRODUCTS,
-        line: None,
-        short: false,
-    },
-    Bundled {
-        name: "tiny",
-        title: "a tiny application",
-        path: "/offers/{}",
-        products: 200,
-        line: None,
-        short: true,
-    },
-    Bundled {
-        name: "rewrite",
-        title: "requests that rewrite what they read",
-        path: "/reprice/{}",
-        products: PRODUCTS,
-        line: None,
-        short: true,
-    },
-    Bundled {
-        name: "lazy",
-        title: "the whole heap, with lazy-apps",
-        path: "/offers/{}",
-        products: PRODUCTS,
-        line: Some(("lazy-apps", "true")),
-        short: true,
-    },
-];
-
-/// The names of the bundled workloads.
-pub fn bundled_names() -> Vec<&'static str> {
-    BUNDLED.iter().map(|bundled| bundled.name).collect()
-}
-
-/// The bundled workload of that name, with so many workers.
-pub fn bundled(name: &str, workers: usize) -> Option<Workload> {
-    let bundled = BUNDLED.iter().find(|bundled| bundled.name == name)?;
-    let workload = Workload {
-        name: bundled.name.into(),
-        title: bundled.title.into(),
-        // A thousand customers more than requests in the longest run would not differ.
-        urls: (0..50_000)
-            .map(|customer| bundled.path.replace("{}", &customer.to_string()))
-            .collect(),
-        warmup: Vec::new(),
-        workers,
-        left_out: Vec::new(),
-        short: bundled.short,
-        lines: [paths::shop(), paths::django()]
-            .map(|path| ("pythonpath".into(), path.display().to_string()))
-            .into(),
-        environment: Vec::new(),
-        application: Application::Module("shop.wsgi".into()),
-        callable: None,
-        mount: None,
-    };
-    let mut workload = workload.with_products(bundled.products);
-    let line = bundled.line.map(|(key, value)| (key.into(), value.into()));
-    workload.lines.extend(line);
-    Some(workload)
-}
-
-/// The application in a WSGI file.
-///
-/// Its folder, and the first folder above it that is no package, are on the path: a Django project
-/// is imported from there.
-///
-/// # Errors
-/// If there is no such file.
-pub fn wsgi(file: &Path, urls: Vec<String>, workers: usize) -> Result<Workload, String> {
-    let file = existing(file)?;
-    let folder = ini::folder(&file);
-    let root = folder
-        .ancestors()
-        .find(|folder| !folder.join("__init__.py").exists())
-        .unwrap_or(folder);
-    let line = |key: &str, path: &Path| (key.to_owned(), path.display().to_string());
-    Ok(Workload {
-        name: "application".into(),
-        title: file.display().to_string(),
-        urls,
-        warmup: Vec::new(),
-        workers,
-        left_out: Vec::new(),
-        short: false,
-        lines: vec![
-            line("chdir", root),
-            line("pythonpath", folder),
-            line("pythonpath", root),
-        ],
-        environment: python_path(),
-        application: Application::File(file.display().to_string()),
-        callable: None,
-        mount: None,
-    })
-}
-
-/// The application of a `uwsgi.ini`.
-///
-/// # Errors
-/// If the file cannot be used; see `ini::read`.
-pub fn ini(
-    file: &Path,
-    host: &Host,
-    urls: Vec<String>,
-    workers: Option<usize>,
-) -> Result<Workload, String> {
-    let file = existing(file)?;
-    let ini = ini::read(&file, host)?;
-    let mut lines = ini.lines;
-    if !lines.iter().any(|(key, _)| key == "chdir") {
-        let folder = ini::folder(&file).display().to_string();
-        lines.push(("chdir".into(), folder));
-    }
-    Ok(Workload {
-        name: "application".into(),
-        title: file.display().to_string(),
-        urls,
-        warmup: Vec::new(),
-        workers: workers.or(ini.workers).unwrap_or(1),
-        left_out: ini.left_out,
-        short: false,
-        lines,
-        environment: python_path(),
-        application: ini.application,
-        callable: ini.callable,
-        mount: ini.mount,
-    })
-}
-
-/// `PYTHONPATH`, for one's own application: uWSGI is started in another folder, and without the environment
-/// of whoever started this.
-fn python_path() -> Vec<(String, String)> {
-    let given = env::var_os("PYTHONPATH").unwrap_or_default();
-    let folders = env::split_paths(&given).filter_map(|folder| absolute(folder).ok());
-    let joined = env::join_paths(folders).unwrap_or_default();
-    let value = joined.into_string().unwrap_or_default();
-    if value.is_empty() {
-        return Vec::new();
-    }
-    vec![("PYTHONPATH".into(), value)]
 }
 
 /// The path itself, absolute, if there is a file.

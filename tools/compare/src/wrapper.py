@@ -4,6 +4,7 @@ into an application, and takes notes that only Python can take. The application 
 The environment tells what to do. PYCOW_BENCH_MODULE: `module[:callable]`, or PYCOW_BENCH_FILE: a file.
 PYCOW_BENCH_CALLABLE: its callable, where the name does not say. PYCOW_BENCH_METHOD: bootstrap, recipe, cinderx, warm, or nothing.
 PYCOW_BENCH_WARMUP: a file of paths that are served twice each, before the fork.
+PYCOW_BENCH_WHY: the query at which the answer of `pycow.why` is served instead.
 PYCOW_BENCH_NOTES: a folder with two files: `collections`, for every process its number and nanoseconds of
 garbage collections, and `hooks`, one line for every exit hook that ran.
 """
@@ -108,3 +109,12 @@ elif METHOD == "warm":
         for _ in body:
             pass
         getattr(body, "close", lambda: None)()
+
+if "PYCOW_BENCH_WHY" in os.environ:
+    served = application
+
+    def application(environ, start_response):
+        if environ["QUERY_STRING"] != os.environ["PYCOW_BENCH_WHY"]:
+            return served(environ, start_response)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [uwsgi.rpc(None, b"pycow.why")]
