@@ -4,7 +4,7 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes
+.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes why
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
@@ -63,6 +63,16 @@ bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, W
 	tools/testkit/setup --bench '$(METHODS)' '$(if $(APP)$(INI),own,$(WORKLOADS))' '$(UWSGI)'
 	cargo build --release
 	$(compare)
+
+# Its report does not replace that of a comparison.
+why: OUT ?= target/why
+why_methods = freeze,immortal
+why: tools ## what is private in a worker, and why: APP=wsgi.py or INI=uwsgi.ini, URLS, WARMUP, METHODS
+	tools/testkit/setup --demo
+	$(if $(APP)$(INI),$(compare) --look)
+	tools/testkit/setup --bench '$(or $(METHODS),$(why_methods))' $(if $(APP)$(INI),own)
+	cargo build --release
+	$(compare) --why
 
 costs: setup build ## what pycow itself costs: the immortal walk, a request, a sample
 	cargo bench --bench immortal --bench overhead --bench sampling

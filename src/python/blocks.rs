@@ -91,14 +91,18 @@ impl Class {
     /// How many words an object has at least, of which the third is given.
     pub fn words(self, third: u64) -> usize {
         const TUPLE: u64 = 1 << 26;
-        const BYTES_AND_STR: u64 = 3 << 27;
+        const BYTES: u64 = 1 << 27;
+        const STR: u64 = 1 << 28;
         let length = third.min(1 << 20);
-        let bytes = if self.flags & TUPLE != 0 {
-            self.basic + 8 * length
-        } else if self.flags & BYTES_AND_STR != 0 {
-            self.basic + length
-        } else {
-            self.basic
+        let kind = self.flags & (TUPLE | BYTES | STR);
+        let bytes = match (kind, self.basic) {
+            (TUPLE, basic) => basic + 8 * length,
+            (BYTES, basic) => basic + length,
+            // The size that `str` tells is that of a text which lies elsewhere; nearly all are ASCII, with
+            // less of a head and the text behind it (Include/cpython/unicodeobject.h: 3.12 and newer, older).
+            (STR, 64) => 40 + length + 1,
+            (STR, 80) => 48 + length + 1,
+            (_, basic) => basic,
         };
         bytes.div_ceil(8) as usize
     }
@@ -192,6 +196,22 @@ mod tests {
         assert!(is(0x1000) && is(0x3000) && is(0x4000));
         assert!(!is(0x5000) && !is(0x6000) && !is(0x7000));
         assert!(is_class(roots, 0x4000, memory).unwrap().is_collected());
+    }
+
+    #[test]
+    fn an_object_is_no_larger_than_it_is() {
+        let size = |flags: u64, basic: u64, third: u64| {
+            let mut words = class_of(0x1000, flags);
+            words[4] = basic;
+            Class::read(&words).unwrap().words(third)
+        };
+        assert_eq!(size(0, 56, 99), 7);
+        assert_eq!(size(1 << 26, 24, 3), 6);
+        assert_eq!(size(1 << 27, 33, 7), 5);
+        // Six letters, of which the neighbour may begin after 48 bytes.
+        assert_eq!((size(1 << 28, 64, 6), size(1 << 28, 80, 6)), (6, 7));
+        // One derived from it has them elsewhere.
+        assert_eq!(size(1 << 28, 72, 6), 9);
     }
 
     #[test]

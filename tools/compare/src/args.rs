@@ -70,6 +70,10 @@ pub struct Args {
     #[arg(long)]
     pub look: bool,
 
+    /// Tell only what is private in a worker, and why
+    #[arg(long)]
+    pub why: bool,
+
     /// Measure nothing: make the report anew from the results.json of an earlier comparison
     #[arg(long, value_name = "FILE")]
     pub again: Option<PathBuf>,

@@ -40,7 +40,7 @@ pub fn compare(
         .map(|method| Entry {
             method,
             rounds: Vec::new(),
-            obstacle: method.obstacle(host).or_else(|| cold(method, workload)),
+            obstacle: method.obstacle(host).or_else(|| method.is_cold(workload)),
         })
         .collect();
     for entry in &entries {
@@ -116,12 +116,6 @@ pub fn chosen<'a>(workload: &'a Workload, args: &'a Args) -> impl Iterator<Item 
         method.is_stock()
             || wanted && (!workload.short || SHORT.contains(&method.name) || method.warm)
     })
-}
-
-/// Why a method that warms cannot, if so.
-fn cold(method: Method, workload: &Workload) -> Option<String> {
-    let cold = method.warm && workload.warmup.is_empty();
-    cold.then(|| "needs WARMUP, a file of paths".into())
 }
 
 /// Asks for some of the paths, so that nobody measures an error page unawares.

@@ -6,6 +6,7 @@ mod binary;
 mod busy;
 mod compare;
 mod figure;
+mod growth;
 mod ini;
 mod load;
 mod method;
@@ -19,6 +20,8 @@ mod run;
 mod scale;
 mod stats;
 mod table;
+mod terminal;
+mod why;
 mod workload;
 
 use std::{
@@ -31,7 +34,7 @@ use args::{Args, LazyApps};
 use clap::Parser;
 use pycow_testkit::Host;
 use results::{Machine, Results};
-use workload::{bundled, Workload};
+use workload::{bundled, own, Workload};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -97,22 +100,31 @@ fn compare_all(args: &Args) -> Result<(), String> {
         machine: Machine::here(&host),
         workloads: Vec::new(),
         scales: Vec::new(),
+        whys: Vec::new(),
     };
     progress::tell!("{}", results.machine);
-    for workload in &workloads {
+    let compared = if args.why { &[][..] } else { &workloads };
+    for workload in compared {
         let compared = compare::compare(workload, &host, args, &progress)?;
         if args.brief {
-            table::print_brief(&compared);
+            terminal::print_brief(&compared);
         } else {
-            table::print(&compared);
+            terminal::print(&compared);
         }
         results.workloads.push(compared);
         for line in beside::lines(&results.workloads) {
             progress::tell!("{line}\n");
         }
     }
-    results.scales = scale::scales(&workloads[0], &host, args, &progress);
-    table::print_scales(&results.scales);
+    if let Some(workload) = compared.first() {
+        results.scales = scale::scales(workload, &host, args, &progress);
+    }
+    terminal::print_scales(&results.scales);
+    if !args.brief {
+        let why = why::ask(&workloads[0], &host, args, &progress)?;
+        terminal::print_why(&why);
+        results.whys.push(why);
+    }
     write(&results, &out)?;
     progress.say(&format!("{} is ready", out.join("report.html").display()));
     Ok(())
@@ -127,11 +139,11 @@ fn folder(args: &Args) -> Result<PathBuf, String> {
 
 /// The uWSGI that runs it all.
 fn host(args: &Args) -> Result<Host, String> {
-    let own = args.app.is_some() || args.ini.is_some();
+    let is_own = args.app.is_some() || args.ini.is_some();
     let found = args
         .uwsgi
         .clone()
-        .or_else(|| binary::on_path("uwsgi").filter(|_| own));
+        .or_else(|| binary::on_path("uwsgi").filter(|_| is_own));
     let ini = args.ini.as_deref().map(workload::existing).transpose()?;
     let ini = ini.map(|path| path.display().to_string());
     let arguments: Vec<&str> = ini.iter().flat_map(|ini| ["--ini", ini]).collect();
@@ -147,10 +159,10 @@ fn workloads(args: &Args, host: &Host) -> Result<Vec<Workload>, String> {
         None => vec!["/".into()],
     };
     if let Some(file) = &args.app {
-        return Ok(vec![workload::wsgi(file, urls, args.workers.unwrap_or(4))?]);
+        return Ok(vec![own::wsgi(file, urls, args.workers.unwrap_or(4))?]);
     }
     if let Some(file) = &args.ini {
-        return Ok(vec![workload::ini(file, host, urls, args.workers)?]);
+        return Ok(vec![own::ini(file, host, urls, args.workers)?]);
     }
     if args.urls.is_some() {
         return Err("--urls goes with --app or --ini: the bundled workloads have their own".into());
@@ -183,10 +195,15 @@ fn write(results: &Results, out: &Path) -> Result<(), String> {
 
 /// As it was typed, but for the folder of the output.
 fn command() -> String {
-    let mut command = String::from("make bench");
+    let what = if env::args().any(|it| it == "--why") {
+        "why"
+    } else {
+        "bench"
+    };
+    let mut command = format!("make {what}");
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        if argument == "--brief" {
+        if ["--brief", "--why"].contains(&argument.as_str()) {
             continue;
         }
         let (flag, value) = match argument.split_once('=') {

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use pycow_testkit::{Host, Uwsgi};
 
-use crate::paths;
+use crate::{paths, workload::Workload};
 
 /// One way to treat the collector and the exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +144,26 @@ impl Method {
             Kind::Merged(_) => ksm_obstacle(),
             _ => None,
         }
+    }
+
+    /// Why it cannot be played without paths that warm, if so.
+    pub fn is_cold(self, workload: &Workload) -> Option<String> {
+        let cold = self.warm && workload.warmup.is_empty();
+        cold.then(|| "needs WARMUP, a file of paths".into())
+    }
+
+    /// pycow is a part of it.
+    fn is_pycow(self) -> bool {
+        matches!(self.kind, Kind::Pycow(_) | Kind::Merged(_))
+    }
+
+    /// Has pycow look on at a method that goes without it, and leave everything as it is.
+    pub fn watched(self, uwsgi: Uwsgi) -> Uwsgi {
+        if self.is_pycow() {
+            return uwsgi;
+        }
+        let uwsgi = uwsgi.with_pycow().set("pycow-gc", "keep");
+        uwsgi.set("pycow-exit", "full").set("pycow-fork", "host")
     }
 
     /// Adds what it needs to a uWSGI that has the wrapper; `paths` are those that warm it.

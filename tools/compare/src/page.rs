@@ -4,10 +4,11 @@ use minijinja::{context, Environment};
 use serde::Serialize;
 
 use crate::{
-    beside,
+    beside, growth,
     plot::Plot,
     results::{Compared, Results},
     table::{self, Sheet},
+    why::figures::{self, Shown},
 };
 
 const TEMPLATE: &str = include_str!("report.html");
@@ -35,6 +36,17 @@ struct Growing<'a> {
     heads: [&'static str; 6],
     rows: Vec<[String; 6]>,
     words: Vec<String>,
+    plots: Vec<&'a str>,
+}
+
+/// What is private, as the page shows it.
+#[derive(Serialize)]
+struct Private<'a> {
+    title: &'a str,
+    workers: usize,
+    requests: usize,
+    heads: [&'static str; 7],
+    methods: Vec<Shown<'a>>,
     plots: Vec<&'a str>,
 }
 
@@ -67,10 +79,18 @@ pub fn render(results: &Results, plots: &[Plot]) -> Result<String, String> {
     });
     let scales = results.scales.iter().map(|scale| Growing {
         title: &scale.title,
-        heads: table::GROWTH_HEADS,
-        rows: table::growth_rows(scale),
-        words: table::growth_words(scale),
+        heads: growth::HEADS,
+        rows: growth::rows(scale),
+        words: growth::words(scale),
         plots: plots_of(scale.over.name()),
+    });
+    let whys = results.whys.iter().map(|why| Private {
+        title: &why.title,
+        workers: why.workers,
+        requests: why.requests,
+        heads: figures::HEADS,
+        methods: why.methods.iter().map(figures::shown).collect(),
+        plots: plots_of(&why.place()),
     });
     let mut environment = Environment::new();
     // The name's ending has the values escaped.
@@ -79,12 +99,17 @@ pub fn render(results: &Results, plots: &[Plot]) -> Result<String, String> {
         .and_then(|()| environment.get_template("report.html"))
         .and_then(|template| {
             template.render(context! {
+                title => match results.workloads.is_empty() {
+                    true => "what is private, and why",
+                    false => "what an application would gain",
+                },
                 date => results.date,
                 command => results.command,
                 machine => results.machine.to_string(),
                 rounds => results.workloads.iter().map(Compared::rounds).max(),
                 sections => sections.collect::<Vec<_>>(),
                 scales => scales.collect::<Vec<_>>(),
+                whys => whys.collect::<Vec<_>>(),
             })
         })
         .map_err(|error| format!("report.html: {error}"))

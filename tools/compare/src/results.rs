@@ -10,6 +10,7 @@ use crate::{
     figure::{self, Round},
     method::Method,
     stats::{Line, Spread},
+    why::Why,
 };
 
 /// Everything.
@@ -26,6 +27,9 @@ pub struct Results {
     pub workloads: Vec<Compared>,
     /// How it grows with workers, and with the heap.
     pub scales: Vec<Scale>,
+    /// What is private, and why.
+    #[serde(default)]
+    pub whys: Vec<Why>,
 }
 
 /// Where it was measured.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pycow_testkit::{proc, Host, Instance};
+use pycow_testkit::{proc, Host, Instance, Uwsgi};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -17,6 +17,9 @@ use crate::{
 };
 
 pub mod restart;
+mod watched;
+
+pub use watched::start_watched;
 
 /// For an application that loads a large heap.
 const START_LIMIT: Duration = Duration::from_secs(300);
@@ -81,9 +84,19 @@ pub fn start<'a>(
     method: Method,
     workers: usize,
 ) -> Result<Running<'a>, String> {
+    let uwsgi = workload.uwsgi(host, method, workers);
+    launch(uwsgi, workload, method, workers)
+}
+
+fn launch(
+    uwsgi: Uwsgi,
+    workload: &Workload,
+    method: Method,
+    workers: usize,
+) -> Result<Running<'_>, String> {
     let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder: {error}"))?;
     let wrk = Wrk::new(folder.path(), &workload.urls)?;
-    let uwsgi = workload.uwsgi(host, method, workers).launch();
+    let uwsgi = uwsgi.launch();
     uwsgi
         .ready(workers, START_LIMIT)
         .map_err(|error| format!("{error}; its log ends:\n{}", tail(&uwsgi.log())))?;

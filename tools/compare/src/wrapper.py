@@ -4,6 +4,7 @@ into an application, and takes notes that only Python can take. The application 
 The environment tells what to do. PYCOW_BENCH_MODULE: `module[:callable]`, or PYCOW_BENCH_FILE: a file.
 PYCOW_BENCH_CALLABLE: its callable, where the name does not say. PYCOW_BENCH_METHOD: bootstrap, recipe, cinderx, warm, or nothing.
 PYCOW_BENCH_WARMUP: a file of paths that are served twice each, before the fork.
+PYCOW_BENCH_WHY: the query at which the answer of `pycow.why` is served instead.
 PYCOW_BENCH_NOTES: a folder with two files: `numbers`, for every process its number of garbage collections, the
 nanoseconds in them and those of its first request, and `hooks`, one line for every exit hook that ran.
 """
@@ -141,3 +142,12 @@ elif METHOD == "warm":
         getattr(body, "close", lambda: None)()
     # In the words of pycow.
     print("warmup: served %d targets in %.3f s" % (len(paths), time.perf_counter() - start), file=sys.stderr, flush=True)
+
+if "PYCOW_BENCH_WHY" in os.environ:
+    served = application
+
+    def application(environ, start_response):
+        if environ["QUERY_STRING"] != os.environ["PYCOW_BENCH_WHY"]:
+            return served(environ, start_response)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [uwsgi.rpc(None, b"pycow.why")]

@@ -46,9 +46,9 @@ pub fn the_report_is_shown(ran: &Ran, measured: &[String]) {
         .unwrap_or_else(|| panic!("Chromium shows no page: {dom}"));
     let found: Value = serde_json::from_str(json.0).unwrap();
     assert_eq!(found["mode"], "CSS1Compat", "{found}");
-    // The application, and how it grows with workers.
-    assert_eq!(found["heads"], 2, "{found}");
-    assert_eq!(found["plots"], 7, "{found}");
+    // The application, what is private in it and why, and how it grows with workers.
+    assert_eq!(found["heads"], 3, "{found}");
+    assert_eq!(found["plots"], 8, "{found}");
     assert_eq!(found["shown"], found["plots"], "{found}");
     assert!(found["words"].as_u64() > Some(50), "{found}");
     assert!(
