@@ -2,6 +2,7 @@
 
 mod callables;
 mod closing;
+mod frameworks;
 mod trouble;
 
 use pycow_testkit::{default_host, Uwsgi};

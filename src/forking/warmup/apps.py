@@ -81,7 +81,7 @@ def applications(index, mounts, single, module, path, code, made, name):
 
 
 def held():
-    """The application that a factory made and that no module names.
+    """The application that a factory made, whether a module names it or not.
 
     uWSGI's own two references to it are the only ones that no Python object accounts for.
     """
@@ -91,28 +91,23 @@ def held():
         def __call__(self, environ, start_response):
             pass
 
-    probe = Probe()
+    candidates = [Probe()]
+    takes_two = {type(candidates[0].__call__): True}
     everything = gc.get_objects()
-    takes_two, candidates = {}, [probe]
     for thing in everything:
         kind = type(thing)
-        if kind is type(held):
-            if thing.__code__.co_argcount == 2 and "<locals>" in thing.__qualname__:
-                candidates.append(thing)
-            continue
         if kind not in takes_two:
             takes_two[kind] = serves(kind)
-        if takes_two[kind] and thing is not probe:
+        is_function = kind is type(held) and thing.__code__.co_argcount == 2
+        if is_function or takes_two[kind] and kind is not Probe:
             candidates.append(thing)
-    del everything, thing, probe
-    if len(candidates) > 500:
-        return None
-    accounted = {id(candidate): 0 for candidate in candidates}
-    for holder in gc.get_referrers(*candidates):
-        for thing in gc.get_referents(holder):
-            if id(thing) in accounted:
-                accounted[id(thing)] += 1
-    holder = thing = None
+    accounted = dict.fromkeys(map(id, candidates), 0)
+    # A heap has many references: they are listed for some objects at a time.
+    for some in range(0, len(everything), 1000):
+        for number in map(id, gc.get_referents(*everything[some:some + 1000])):
+            if number in accounted:
+                accounted[number] += 1
+    del everything, thing
     spare = [sys.getrefcount(candidate) - accounted[id(candidate)] for candidate in candidates]
     # The probe shows how many are this function's own.
     ours = [i for i in range(1, len(candidates)) if spare[i] - spare[0] == 2]
@@ -121,6 +116,8 @@ def held():
 
 def serves(kind):
     """Instances of that class can be called as WSGI calls: by a method written in Python."""
+    if issubclass(kind, type):
+        return False
     for base in kind.__mro__:
         call = base.__dict__.get("__call__")
         if call is not None:
