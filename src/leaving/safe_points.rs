@@ -65,10 +65,12 @@ pub fn in_child_of_master(plugin: &Plugin, handlers: &Handlers) {
 }
 
 /// The first moment of a worker: its master's handlers are no longer its own, uWSGI's are not set yet.
+/// What is ignored until then, it would lose: SIGTERM and SIGHUP under a master that has just started
+/// (core/uwsgi.c, `uwsgi_setup`), SIGINT in a shell's background job.
 pub fn at_birth_of_worker(plugin: &Plugin, handlers: &Handlers) {
     if plugin.redirected.waits {
         MEANS.store(LATER, Relaxed);
-        signals::take_over(handlers.ending, Interrupted::Resume);
+        signals::take_over_all(handlers.ending);
     }
 }
 

@@ -50,15 +50,26 @@ pub fn take_over(handler: SignalHandler, interrupted: Interrupted) {
         Interrupted::Resume => libc::SA_RESTART,
         Interrupted::Fail => 0,
     };
-    for (signal, previous) in ENDING.into_iter().zip(&PREVIOUS) {
-        let before = current(signal).sa_sigaction;
-        if before == libc::SIG_IGN {
-            continue;
+    for signal in ENDING {
+        if current(signal).sa_sigaction != libc::SIG_IGN {
+            take(signal, handler, flags);
         }
-        if before != handler.0 as *const () as usize {
-            previous.store(before, Relaxed);
+    }
+}
+
+/// The same for all of them, in a process that gets handlers of its own later.
+pub fn take_over_all(handler: SignalHandler) {
+    for signal in ENDING {
+        take(signal, handler, libc::SA_RESTART);
+    }
+}
+
+fn take(signal: c_int, handler: SignalHandler, flags: c_int) {
+    let before = replace(signal, &action(handler, flags)).sa_sigaction;
+    if before != handler.address() {
+        if let Some(index) = index(signal) {
+            PREVIOUS[index].store(before, Relaxed);
         }
-        replace(signal, &action(handler, flags));
     }
 }
 

@@ -47,6 +47,35 @@ atexit.register(say, "the first hook")
     }
 }
 
+/// uWSGI starts with SIGTERM and SIGHUP ignored, and in a shell's background job with SIGINT.
+#[test]
+fn a_worker_that_is_told_before_it_has_handlers_leaves_all_the_same() {
+    const APP: &str = r#"
+def told():
+    if not os.path.exists("told"):
+        open("told", "w").close()
+        say("told")
+        os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+uwsgi.post_fork_hook = told
+atexit.register(say, "the hook")
+"#;
+    for host in one_of_each() {
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let uwsgi = with_app(&host, APP)
+                .env("SIGNAL", signal.to_string())
+                .through("trap '' INT; exec \"$@\"")
+                .start();
+            // Another takes its place.
+            uwsgi.await_accepting(2);
+            let line = uwsgi.await_log(" says: told");
+            let pid = line.split(' ').next().unwrap().parse().unwrap();
+            let what = format!("{}, signal {signal}", host.name);
+            assert_eq!(said(&uwsgi.log(), pid), ["told", "the hook"], "{what}");
+            assert!(farewell(&uwsgi.log(), pid).contains(", hooks took "));
+        }
+    }
+}
+
 /// A signal comes in C code after the last bytecode: the process leaves where it waits, and Python, which
 /// learns of the signal in the first hook, does not end it there.
 #[test]
