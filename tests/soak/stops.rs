@@ -36,21 +36,18 @@ fn measure(host: &Host, who: Who, rounds: usize) -> Outcome {
     let mut random = Random(7);
     let mut outcome = Outcome::default();
     for round in 0..rounds {
-        let milliseconds =
-            |limit: u64, random: &mut Random| Duration::from_micros(random.below(limit * 1000));
-        let took = if round % 3 == 0 {
-            // Any moment of the first second.
-            let wait = milliseconds(1000, &mut random);
-            stop(host, who, |_| thread::sleep(wait))
-        } else {
-            // While workers are forked, and right after.
-            let wait = milliseconds(40, &mut random);
-            let line = format!("spawned uWSGI worker {}", 1 + random.below(4));
-            stop(host, who, |uwsgi| {
-                uwsgi.await_log(&line);
-                thread::sleep(wait);
-            })
+        let spawned = format!("spawned uWSGI worker {}", 1 + random.below(4));
+        // uWSGI says the first when plugins are loaded: before that nobody hears a signal.
+        let (line, milliseconds) = match round % 3 {
+            0 => ("*** Starting uWSGI", 1000),
+            1 => ("*** Starting uWSGI", 100),
+            _ => (spawned.as_str(), 40),
         };
+        let wait = Duration::from_micros(random.below(milliseconds * 1000));
+        let took = stop(host, who, |uwsgi| {
+            uwsgi.await_log(line);
+            thread::sleep(wait);
+        });
         outcome.stops += 1;
         match took {
             Some(took) => outcome.longest = outcome.longest.max(took),
