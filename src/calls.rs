@@ -9,7 +9,7 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 
 use crate::{
     guard::{self, guard},
-    leaving::{exit::Exit, safe_points::Handlers},
+    leaving::{exit::Exit, loading, safe_points::Handlers},
     lifecycle::{self, around_fork},
     linux::{process, signals::SignalHandler},
     plugin::Redirected,
@@ -18,9 +18,11 @@ use crate::{
 
 /// What signals, timers and CPython call.
 pub const HANDLERS: Handlers = Handlers {
-    // SAFETY: `lifecycle::told` and `grace_over` are async-signal-safe, and so is the guard, unless
+    // SAFETY: `lifecycle::told`, `grace_over` and `loading::told` are async-signal-safe, and so is the guard, unless
     // something panics.
     ending: unsafe { SignalHandler::new(ending_signal) },
+    // SAFETY: as above.
+    loading: unsafe { SignalHandler::new(stop_while_loading) },
     // SAFETY: as above.
     grace: unsafe { SignalHandler::new(grace_over) },
     boundary: lifecycle::at_boundary,
@@ -73,6 +75,10 @@ extern "C" fn ending_signal(signal: c_int) {
     guard((), || lifecycle::told(signal, &HANDLERS));
 }
 
+extern "C" fn stop_while_loading(_signal: c_int) {
+    guard((), loading::told);
+}
+
 extern "C" fn grace_over(_signal: c_int) {
     guard((), lifecycle::grace_over);
 }
@@ -85,7 +91,7 @@ unsafe extern "C" fn epoll_wait(
 ) -> c_int {
     // SAFETY: what uWSGI gave to epoll_wait(2).
     let wait = || unsafe { libc::epoll_wait(queue, events, count, timeout) };
-    if around_fork::holds_signals() {
+    if around_fork::awaits_master() {
         guard((), around_fork::master_waits);
     }
     if !lifecycle::is_watched() {

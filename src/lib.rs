@@ -116,7 +116,7 @@ static OPTIONS: Options<{ config::options::OPTIONS.len() + 1 }> = {
 // While the configuration is read.
 
 unsafe extern "C" fn on_load() {
-    guard((), start::load);
+    guard((), || start::load(&calls::HANDLERS));
 }
 
 unsafe extern "C" fn set_option(_name: *mut c_char, value: *mut c_char, index: *mut c_void) {
@@ -141,8 +141,9 @@ unsafe extern "C" fn init() -> c_int {
 // Python starts and loads applications.
 
 unsafe extern "C" fn python_init() -> c_int {
+    let mask = guard(None, start::before_python);
     let answer = hooks::original_init();
-    guard((), start::python_up);
+    guard((), || start::python_up(mask.as_ref(), &calls::HANDLERS));
     answer
 }
 

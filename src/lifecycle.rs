@@ -12,6 +12,7 @@ use crate::{
     forking::{check, fork},
     leaving::{
         exit::{self, AtExit, Exit, Told},
+        loading,
         safe_points::{self, Handlers},
     },
     linux::{clock, ksm, process, signals::Mask, usage},
@@ -72,6 +73,9 @@ pub fn post_fork(handlers: &Handlers) {
         let is_worker = matches!(process.role, Role::Worker(_));
         if is_worker {
             safe_points::at_birth_of_worker(plugin, handlers);
+            if !process.has_master {
+                loading::is_over();
+            }
         } else {
             safe_points::in_mule(plugin, gil, handlers);
         }

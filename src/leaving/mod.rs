@@ -2,4 +2,5 @@
 
 pub mod exit;
 mod exit_line;
+pub mod loading;
 pub mod safe_points;

@@ -47,6 +47,8 @@ static GRACE_IS_OVER: AtomicBool = AtomicBool::new(false);
 pub struct Handlers {
     /// An ending signal came: calls [`told`].
     pub ending: SignalHandler,
+    /// A stop came while applications are loaded: calls [`told`](super::loading::told).
+    pub loading: SignalHandler,
     /// The grace is over: calls [`grace_over`].
     pub grace: SignalHandler,
     /// CPython is at a bytecode boundary: calls [`leave_as_told`].

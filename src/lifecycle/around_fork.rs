@@ -2,7 +2,10 @@
 
 use crate::{
     forking::fork::{self, Begun},
-    leaving::safe_points::{self, Handlers},
+    leaving::{
+        loading,
+        safe_points::{self, Handlers},
+    },
     linux::process,
     plugin::{Plugin, Process},
 };
@@ -27,6 +30,7 @@ pub fn forked(begun: &Begun) {
 /// `fork` returned in a child.
 pub fn in_any_child(begun: &Begun, handlers: &Handlers) {
     if let Some(plugin) = Plugin::get() {
+        loading::in_child();
         safe_points::in_child_of_master(plugin, handlers);
         fork::releases_child(begun);
     }
@@ -45,6 +49,11 @@ pub fn holds_signals() -> bool {
     fork::holds_signals()
 }
 
+/// The same, or the master has not waited yet: [`master_waits`] has something to do.
+pub fn awaits_master() -> bool {
+    fork::holds_signals() || loading::is_on()
+}
+
 /// This process becomes another program.
 pub fn execs() {
     fork::release_signals();
@@ -54,6 +63,7 @@ pub fn execs() {
 pub fn master_waits() {
     if Process::is_before_any() && process::is_main_thread() {
         fork::release_signals();
+        loading::is_over();
     }
 }
 

@@ -13,7 +13,8 @@ use crate::{
     collector,
     config::{self, unknown, Config, ExitPolicy, ForkPolicy, GcPolicy, Pacing},
     forking::{check, warmup},
-    linux::{loaded, process, statm, time_limit},
+    leaving::{loading, safe_points::Handlers},
+    linux::{loaded, process, signals::Mask, statm, time_limit},
     plugin::{Plugin, Redirected},
     python::{
         configured, exit::print_stacks_on, files, interpreter::Python, refcount::RefcountLayout,
@@ -41,11 +42,14 @@ pub type Redirect = fn(&Host) -> Redirected;
 // While the configuration is read.
 
 /// pycow was loaded: is this a uWSGI that it knows?
-pub fn load() {
+pub fn load(handlers: &Handlers) {
     let symbols = loaded::defining(c"uwsgi_plugin_get").unwrap_or(Symbols::NONE);
     uwsgi_log::install(symbols);
     match Host::open(symbols) {
-        Ok(host) => *lock(&LOADED) = Some((host, Config::default())),
+        Ok(host) => {
+            *lock(&LOADED) = Some((host, Config::default()));
+            loading::begins(handlers.loading);
+        }
         Err(reason) => off(&reason),
     }
 }
@@ -86,6 +90,9 @@ pub fn init(callbacks: &Callbacks, redirect: Redirect) {
         Err(reason) => return off(&reason),
     };
     let redirected = redirect(&host);
+    if !redirected.waits {
+        loading::is_left_to_host();
+    }
     if redirected.fork && config.fork == ForkPolicy::Cpython {
         // Both do, in places of their own, a part of what pycow does around every fork.
         python_plugin.switch_off(c"py-call-uwsgi-fork-hooks");
@@ -108,13 +115,22 @@ pub fn init(callbacks: &Callbacks, redirect: Redirect) {
 }
 
 fn off(reason: &dyn fmt::Display) {
+    loading::is_left_to_host();
     log::error!("{reason}: pycow is off, uWSGI goes on without it");
 }
 
 // Python starts and loads applications.
 
-/// The interpreter is up, no application is loaded yet.
-pub fn python_up() {
+/// The interpreter is about to start.
+pub fn before_python() -> Option<Mask> {
+    loading::python_starts()
+}
+
+/// It is up, no application is loaded yet. `mask` is what [`before_python`] gave.
+pub fn python_up(mask: Option<&Mask>, handlers: &Handlers) {
+    if let Some(mask) = mask {
+        loading::python_started(mask, handlers.loading);
+    }
     let Some(plugin) = Plugin::get() else { return };
     plugin.python.with_gil(|gil| {
         match collector::start(&plugin.config, &plugin.python, gil) {

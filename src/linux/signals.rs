@@ -11,6 +11,9 @@ use std::{
 /// Those that make a worker, a mule or a spooler leave (core/uwsgi.c, core/mule.c).
 pub const ENDING: [c_int; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
 
+/// The one that stops an instance (`die-on-term`).
+pub const STOP: c_int = libc::SIGTERM;
+
 /// The one among them after which a worker ends its request first.
 pub const GRACEFUL: c_int = libc::SIGHUP;
 
@@ -80,6 +83,23 @@ pub fn stand_in(handler: SignalHandler) {
             replace(signal, &action(handler, libc::SA_RESTART));
         }
     }
+}
+
+/// From now on `handler` handles that signal if it was ignored; whether it was.
+pub fn hear(signal: c_int, handler: SignalHandler) -> bool {
+    let is_ignored = current(signal).sa_sigaction == libc::SIG_IGN;
+    if is_ignored {
+        replace(signal, &action(handler, libc::SA_RESTART));
+    }
+    is_ignored
+}
+
+/// From now on nothing happens at that signal.
+pub fn ignore(signal: c_int) {
+    // SAFETY: all zeros is a valid sigaction: no flags, an empty mask.
+    let mut nothing: libc::sigaction = unsafe { mem::zeroed() };
+    nothing.sa_sigaction = libc::SIG_IGN;
+    replace(signal, &nothing);
 }
 
 /// Something other than the kernel's default happens at `signal`, and it is not ignored.

@@ -24,6 +24,7 @@ fn end_of(
     host: &Host,
     pycow: bool,
     app: &str,
+    spawned: &str,
     change: impl Fn(Uwsgi) -> Uwsgi,
 ) -> (Vec<String>, usize) {
     let uwsgi = Uwsgi::on(host).app(&format!("{SAY}{LEAVES_ONCE}{app}"));
@@ -34,6 +35,7 @@ fn end_of(
     let pid: i32 = line.split(' ').next().unwrap().parse().unwrap();
     // Its master tells of its end before it sleeps again, and so does what takes its place.
     uwsgi.await_reaped(pid);
+    uwsgi.await_log_times(spawned, 2);
     uwsgi.await_accepting(1);
     uwsgi.settle();
     let finished = uwsgi.stop();
@@ -50,10 +52,11 @@ fn ends(finished: &Finished, pid: i32) -> Vec<String> {
     lines.map(|line| line.replace(&pid, "PID")).collect()
 }
 
-fn check(app: &str, change: impl Fn(Uwsgi) -> Uwsgi + Copy) {
+/// `spawned` is what the master says of each process of its kind.
+fn check(app: &str, spawned: &str, change: impl Fn(Uwsgi) -> Uwsgi + Copy) {
     for host in one_of_each() {
-        let (stock, _) = end_of(&host, false, app, change);
-        let (pycow, _) = end_of(&host, true, app, change);
+        let (stock, _) = end_of(&host, false, app, spawned, change);
+        let (pycow, _) = end_of(&host, true, app, spawned, change);
         let crashed = |lines: &[String]| lines.iter().any(|line| line.contains("segfault"));
         assert!(!crashed(&pycow), "{}: {pycow:?}", host.name);
         assert_eq!(pycow, stock, "{}", host.name);
@@ -62,7 +65,7 @@ fn check(app: &str, change: impl Fn(Uwsgi) -> Uwsgi + Copy) {
 
 #[test]
 fn in_a_mule() {
-    check("", |uwsgi| {
+    check("", "spawned uWSGI mule 1", |uwsgi| {
         let uwsgi = uwsgi.file(
             "mule.py",
             "import app, time\napp.leave_once()\ntime.sleep(100)\n",
@@ -74,7 +77,11 @@ fn in_a_mule() {
 
 #[test]
 fn in_a_post_fork_hook() {
-    check("uwsgi.post_fork_hook = leave_once\n", |uwsgi| uwsgi);
+    check(
+        "uwsgi.post_fork_hook = leave_once\n",
+        "pawned uWSGI worker 1",
+        |uwsgi| uwsgi,
+    );
 }
 
 #[test]
@@ -89,7 +96,7 @@ def queue():
         uwsgi.spool({b'some': b'task'})
 uwsgi.post_fork_hook = queue
 ";
-    check(app, |uwsgi| {
+    check(app, "spawned the uWSGI spooler", |uwsgi| {
         let spool = uwsgi.dir().join("spool");
         fs::create_dir(&spool).unwrap();
         uwsgi.set("spooler", spool.display())

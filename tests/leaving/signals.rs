@@ -1,9 +1,9 @@
 //! Signals reach the process that they are for, and cut no hook short.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
-use pycow_testkit::{default_host, one_of_each, proc, Uwsgi};
+use pycow_testkit::{default_host, one_of_each, proc, Instance, Uwsgi};
 
 use super::{farewell, only_worker, said, start, status_of, with_app, Gate, END_CODE, HOOKS, SAY};
 
@@ -230,4 +230,37 @@ fn with_dates_in_the_log_a_busy_worker_leaves_too() {
             uwsgi.await_log(&format!("(pid {worker}) leaves after "));
         }
     }
+}
+
+/// An instance that was told to stop while it loads its application, and then has loaded it.
+fn stopped_while_loading(uwsgi: Uwsgi) -> (Instance, Gate) {
+    let gate = Gate::in_dir(uwsgi.dir());
+    let loads = "say('loads')\nopen('gate').readline()\n";
+    let uwsgi = uwsgi.app(&format!("{SAY}{loads}")).launch();
+    uwsgi.await_log(" says: loads");
+    uwsgi.signal(SIGTERM);
+    gate.open();
+    (uwsgi, gate)
+}
+
+#[test]
+fn who_stops_an_instance_that_is_loading_is_heard() {
+    for host in one_of_each() {
+        for master in [true, false] {
+            let uwsgi = Uwsgi::on(&host).with_pycow();
+            let uwsgi = if master { uwsgi } else { uwsgi.unset("master") };
+            let (uwsgi, _gate) = stopped_while_loading(uwsgi);
+            let limit = Duration::from_secs(20);
+            assert!(uwsgi.ends_within(limit), "{}, {master}", host.name);
+        }
+    }
+}
+
+/// So that the test above can fail.
+#[test]
+fn in_stock_it_serves_as_if_nothing_had_come() {
+    let (uwsgi, _gate) = stopped_while_loading(Uwsgi::on(&default_host()));
+    uwsgi.await_accepting(1);
+    uwsgi.get("/");
+    assert!(!uwsgi.ends_within(Duration::from_secs(3)));
 }

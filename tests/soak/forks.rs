@@ -112,7 +112,7 @@ fn no_worker_hangs_whatever_threads_the_master_has() {
             println!(
                 "{}: stock: {:?}",
                 host.name,
-                measure(&host, Who::Stock, 20, 20)
+                measure(&host, Who::Stock, 5, 5)
             );
         }
         let pycow = measure(&host, Who::Pycow, times(2, 200), times(5, 200));
