@@ -4,7 +4,7 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes why
+.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes why suites
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
@@ -94,6 +94,10 @@ sanitize: build ## a whole life under valgrind, beside stock uWSGI: 2 minutes
 
 modes: setup build ## every way to run uWSGI, beside stock, into docs/supported.md: MODE=one of them
 	cargo test --test modes -- --nocapture
+
+suites: build ## Django's, SQLAlchemy's and pandas' own tests in an immortal worker, stock beside: SUITE=one of them
+	tools/testkit/setup --suites
+	cargo test --test suites -- --nocapture
 
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tools/testkit/setup --all

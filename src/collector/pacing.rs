@@ -204,7 +204,7 @@ impl State {
                 LOOK_AT_ONCE.store(true, Relaxed);
             }
         } else {
-            paced.young.full_collected(at);
+            paced.young.full_collected(found, at);
             self.full_collected(&paced, found, cost, at);
         }
         let in_force = Collector::at_hand(gil).and_then(|gc| gc.thresholds().ok());

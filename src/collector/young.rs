@@ -4,7 +4,8 @@
 //! threshold says how much that is. Where collections find garbage it stays what CPython has, for
 //! garbage is then held no longer than without pycow. Where they cost much and find little a larger
 //! one is tried: objects that live for a request die before they are looked at. If that does not make
-//! collections cheaper, objects stay, and are to be looked at once, in short pauses.
+//! collections cheaper, objects stay, be it as garbage that dies late, and young collections rest: full
+//! ones look at them, once as many came as garbage may take.
 
 use std::time::Duration;
 
@@ -14,6 +15,11 @@ pub(super) const OBJECT: u64 = 200;
 
 /// The most that young objects may take before they are looked at, in bytes.
 const YOUNG: u64 = 2 << 20;
+/// The same while young collections rest: by then a full one is overdue.
+const REST: u64 = 32 << 20;
+/// A rest lasts until so many full collections found what young ones could have found: once at first,
+/// and twice as often each time that it follows upon another, up to this.
+const LONGEST: u32 = 16;
 
 /// Collections find little below this share of what they look at, and next to nothing below that one.
 const LITTLE: f64 = 0.03;
@@ -44,6 +50,8 @@ pub(super) struct Young {
     spent: Spent,
     /// The process's CPU time at the end of the last collection.
     last: Duration,
+    /// How many full collections that find much the next rest lasts.
+    rest: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +62,8 @@ enum Phase {
     Trial { before: f64 },
     /// A larger one is in force.
     Large,
+    /// None but full collections, until so many of them found much.
+    Rest { left: u32 },
 }
 
 /// What collections took.
@@ -82,17 +92,19 @@ impl Young {
             found: 0.0,
             spent: Spent::default(),
             last: at,
+            rest: 1,
         }
     }
 
     /// The first threshold that is wanted.
     pub(super) fn first(&self) -> i32 {
-        match self.phase {
-            Phase::Own { .. } => self.own,
-            Phase::Trial { .. } | Phase::Large => i32::try_from(YOUNG / OBJECT)
-                .unwrap_or(i32::MAX)
-                .max(self.own),
-        }
+        let most = match self.phase {
+            Phase::Own { .. } => 0,
+            Phase::Trial { .. } | Phase::Large => YOUNG,
+            Phase::Rest { .. } => REST,
+        };
+        let most = i32::try_from(most / OBJECT).unwrap_or(i32::MAX);
+        most.max(self.own)
     }
 
     /// The second threshold, of CPython's `own`: how many young collections go before one of the
@@ -123,24 +135,46 @@ impl Young {
     fn decide(&mut self) {
         let (seen, share) = (self.spent.collections, self.spent.share());
         let next = match self.phase {
-            Phase::Trial { .. } | Phase::Large if self.found > LITTLE => Phase::Own { hold: SEEN },
+            Phase::Trial { .. } | Phase::Large | Phase::Rest { .. } if self.found > LITTLE => {
+                Phase::Own { hold: SEEN }
+            }
             Phase::Own { hold } if seen < hold => return,
             Phase::Own { .. } if self.found <= LITTLE && share > DEAR => {
                 Phase::Trial { before: share }
             }
-            Phase::Own { .. } => Phase::Own { hold: SEEN },
+            Phase::Own { .. } => {
+                self.rest = 1;
+                Phase::Own { hold: SEEN }
+            }
             Phase::Trial { .. } if seen < TRIAL => return,
-            Phase::Trial { before } if share > before * WORTH => Phase::Own { hold: HOLD },
-            Phase::Trial { .. } => Phase::Large,
-            Phase::Large => return,
+            Phase::Trial { before } if share <= before * WORTH => Phase::Large,
+            Phase::Trial { .. } if self.found > NOTHING => Phase::Own { hold: HOLD },
+            Phase::Trial { .. } => {
+                let left = self.rest;
+                self.rest = (left * 2).min(LONGEST);
+                Phase::Rest { left }
+            }
+            Phase::Large | Phase::Rest { .. } => return,
         };
-        self.phase = next;
+        self.begin(next);
+    }
+
+    fn begin(&mut self, phase: Phase) {
+        self.phase = phase;
         self.spent = Spent::default();
     }
 
-    /// A full collection was over at that CPU time: what is measured next begins there.
-    pub(super) fn full_collected(&mut self, at: Duration) {
+    /// A full collection found so many objects and was over at that CPU time: what is measured next
+    /// begins there.
+    pub(super) fn full_collected(&mut self, found: u64, at: Duration) {
         self.last = at;
+        match self.phase {
+            Phase::Rest { left } if found * OBJECT >= YOUNG && left > 1 => {
+                self.phase = Phase::Rest { left: left - 1 };
+            }
+            Phase::Rest { .. } if found * OBJECT >= YOUNG => self.begin(Phase::Own { hold: SEEN }),
+            _ => {}
+        }
     }
 }
 
@@ -150,6 +184,7 @@ mod tests {
 
     const OWN: i32 = 700;
     const LARGE: i32 = 10_485;
+    const RESTING: i32 = 167_772;
 
     /// So many collections, each of which finds `found` of what it looks at and takes `spent` of the
     /// time since the last, a function of the threshold.
@@ -184,16 +219,36 @@ mod tests {
     }
 
     #[test]
-    fn where_objects_stay_it_is_tried_in_vain_and_they_are_looked_at_once() {
-        let young = after(100, 0.0, |_| 0.05);
-        assert_eq!((young.first(), young.second(10)), (OWN, -1));
-        let mut trials = 0;
+    fn where_objects_stay_it_is_tried_in_vain_and_young_collections_rest() {
+        let young = after(WARM, 0.0, |_| 0.05);
+        assert_eq!((young.first(), young.second(10)), (LARGE, -1));
         let mut young = after(WARM + TRIAL, 0.0, |_| 0.05);
-        for _ in 0..2_000 {
-            go_on(&mut young, 1, 0.0, |_| 0.05);
-            trials += u32::from(young.first() == LARGE);
+        assert_eq!((young.first(), young.second(10)), (RESTING, -1));
+        // Full collections that find nothing do not end it; one that finds much does, as young ones may
+        // have become worth their cost.
+        let at = young.last;
+        young.full_collected(100, at);
+        assert_eq!(young.first(), RESTING);
+        young.full_collected(50_000, at);
+        assert_eq!(young.first(), OWN);
+    }
+
+    #[test]
+    fn garbage_that_dies_late_is_left_to_full_collections_ever_longer() {
+        let mut young = after(WARM + TRIAL, 0.0, |_| 0.05);
+        for rest in [1, 2, 4, 8, 16, 16] {
+            let at = young.last;
+            for _ in 0..rest {
+                assert_eq!(young.first(), RESTING, "{rest}");
+                young.full_collected(50_000, at);
+            }
+            assert_eq!(young.first(), OWN);
+            go_on(&mut young, SEEN + TRIAL, 0.0, |_| 0.05);
         }
-        assert!(trials < 2 * TRIAL, "{trials}");
+        // What young collections find again begins anew.
+        young.full_collected(50_000, young.last);
+        go_on(&mut young, 1, 0.9, |_| 0.05);
+        assert_eq!(young.first(), OWN);
     }
 
     #[test]
