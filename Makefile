@@ -4,7 +4,7 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes why suites
+.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes why suites why-applications
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
@@ -70,12 +70,16 @@ why_methods = freeze,immortal
 why: tools ## what is private in a worker, and why: APP=wsgi.py or INI=uwsgi.ini, URLS, WARMUP, METHODS
 	tools/testkit/setup --demo
 	$(if $(APP)$(INI),$(compare) --look)
-	tools/testkit/setup --bench '$(or $(METHODS),$(why_methods))' $(if $(APP)$(INI),own)
+	tools/testkit/setup --bench '$(or $(METHODS),$(why_methods))' '$(if $(APP)$(INI),own,$(WORKLOADS))' '$(UWSGI)'
 	cargo build --release
 	$(compare) --why
 
-costs: setup build ## what pycow itself costs: the immortal walk, a request, a sample
-	cargo bench --bench immortal --bench overhead --bench sampling
+why-applications: build ## pycow.why on the shop, Wagtail and a scikit-learn service: its parts add up, and looking costs nothing
+	tools/testkit/setup --why-applications
+	cargo test --test why -- --nocapture --test-threads=1 --include-ignored applications
+
+costs: setup build ## what pycow itself costs: the immortal walk, a request, a sample, an answer of pycow.why
+	cargo bench --bench immortal --bench overhead --bench sampling --bench why
 
 # A compiler of the stable channel counts edges when asked in LLVM's own words; with a target named,
 # cargo leaves build scripts alone.
