@@ -4,7 +4,7 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes
+.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes faults
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
@@ -82,8 +82,12 @@ sanitize: build ## a whole life under valgrind, beside stock uWSGI: 2 minutes
 	tools/testkit/setup --sanitize
 	cargo test --test sanitize -- --nocapture
 
-modes: setup build ## every way to run uWSGI, beside stock, into docs/supported.md: MODE=one of them
+modes: build ## every way to run uWSGI, beside stock, into docs/supported.md: MODE=one of them
+	tools/testkit/setup --modes
 	cargo test --test modes -- --nocapture
+
+faults: setup build ## what may go wrong, beside stock, into docs/supported.md: 3 minutes
+	PYCOW_LONG=1 cargo test --test faults -- --nocapture --test-threads=2
 
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tools/testkit/setup --all
