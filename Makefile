@@ -4,7 +4,7 @@
 skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes why suites why-applications
+.PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes why suites why-applications faults
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
@@ -96,12 +96,16 @@ sanitize: build ## a whole life under valgrind, beside stock uWSGI: 2 minutes
 	tools/testkit/setup --sanitize
 	cargo test --test sanitize -- --nocapture
 
-modes: setup build ## every way to run uWSGI, beside stock, into docs/supported.md: MODE=one of them
+modes: build ## every way to run uWSGI, beside stock, into docs/supported.md: MODE=one of them
+	tools/testkit/setup --modes
 	cargo test --test modes -- --nocapture
 
 suites: build ## Django's, SQLAlchemy's and pandas' own tests in an immortal worker, stock beside: SUITE=one of them
 	tools/testkit/setup --suites
 	cargo test --test suites -- --nocapture
+
+faults: setup build ## what may go wrong, beside stock, into docs/supported.md: 3 minutes
+	PYCOW_LONG=1 cargo test --test faults -- --nocapture --test-threads=2
 
 matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	tools/testkit/setup --all

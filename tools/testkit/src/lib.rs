@@ -28,6 +28,7 @@ mod process;
 pub mod reporting;
 pub mod signal;
 mod skip;
+pub mod supported;
 mod until;
 mod uwsgi;
 mod watchdog;
