@@ -109,14 +109,20 @@ ARCH ?= $(shell uname -m)
 dist = $(CURDIR)/target/dist/$(ARCH)/pycow_plugin.so
 
 packages: tools ## plugin for glibc 2.17 and newer, wheel, .deb and .rpm, in target/dist/ (ARCH=aarch64)
-	@tools/testkit/setup --dist
+	@tools/testkit/setup --dist $(ARCH)
 	packaging/build plugin $(ARCH)
 	packaging/build packages $(ARCH)
 
-dist: packages ## the same, and the plugin tried on every host
+ifeq ($(ARCH),$(shell uname -m))
+dist: packages ## the same, and the plugin tried on every host; one of another processor on an emulated one
 	tools/testkit/setup
 	PYCOW_PLUGIN=$(dist) cargo test --test object --test load
 	PYCOW_HOSTS=$(CURDIR)/.hosts/old PYCOW_PLUGIN=$(dist) cargo test --test load -- it_loads_everywhere
+else
+dist: packages
+	tools/testkit/setup --emulated $(ARCH)
+	PYCOW_HOSTS=$(CURDIR)/.hosts/$(ARCH) PYCOW_PLUGIN=$(dist) cargo test --test load
+endif
 
 test-install: packages ## the packages on machines that have nothing of this: needs root and a network, 2 minutes
 	tools/testkit/setup --install
@@ -129,5 +135,5 @@ release: ## all that a release gives away, with bill of materials and checksums 
 	packaging/build ready
 	$(MAKE) dist ARCH=x86_64
 	$(MAKE) test-install ARCH=x86_64
-	if packaging/build has aarch64; then $(MAKE) packages ARCH=aarch64; fi
+	$(MAKE) dist ARCH=aarch64
 	packaging/build release
