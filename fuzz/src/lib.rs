@@ -15,9 +15,25 @@ pub mod config;
 /// The dynamic section of a loaded object.
 #[path = "../../src/uwsgi/elf.rs"]
 pub mod elf;
+/// Files of /proc, as they are read.
+#[allow(
+    unsafe_code,
+    reason = "the plugin's own file, where it is allowed for the same"
+)]
+#[path = "../../src/linux/files.rs"]
+pub mod files;
 /// The text of uWSGI's header.
 #[path = "../../src/uwsgi/header.rs"]
 pub mod header;
+/// Labels of what Prometheus reads.
+#[path = "../../src/sharing/prometheus/labels.rs"]
+pub mod labels;
+/// The text of smaps, by mapping.
+#[path = "../../src/linux/mappings.rs"]
+pub mod mappings;
+/// What pagemap says of pages.
+#[path = "../../src/linux/pagemap.rs"]
+pub mod pagemap;
 /// The text of smaps.
 #[path = "../../src/linux/smaps.rs"]
 pub mod smaps;

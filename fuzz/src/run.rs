@@ -13,6 +13,9 @@ use crate::{
     targets::Target,
 };
 
+/// So many at least, however slow the machine.
+pub const LEAST: u64 = 100;
+
 /// What became of it.
 #[derive(Debug)]
 pub struct Outcome {
@@ -48,7 +51,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Feeds the target until the time is over or it panics.
+/// Feeds the target until the time is over, and [`LEAST`] inputs were tried, or it panics.
 ///
 /// # Errors
 /// The input that made it panic; the panic's own words went to standard error.
@@ -59,7 +62,7 @@ pub fn run(target: &Target, seed: u64, time: Duration) -> Result<Outcome, Box<Fa
     let recorded = corpus.clone();
     let mut fresh = recorded.iter();
     let (start, mut inputs, mut kept) = (Instant::now(), 0, 0);
-    while start.elapsed() < time {
+    while start.elapsed() < time || inputs < LEAST {
         let input = match fresh.next() {
             Some(recorded) => recorded.clone(),
             None => {

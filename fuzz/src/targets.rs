@@ -12,6 +12,9 @@ use crate::{
     config::{options::OPTIONS, unknown, Config},
     elf::{Memory, Object},
     header,
+    labels::{with_instance, Label},
+    mappings,
+    pagemap::{Entry, Pages},
     smaps::Usage,
 };
 
@@ -26,17 +29,21 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 9] = [
     Target {
         name: "smaps",
-        corpus: || {
-            texts(&[
-                include_str!("../corpus/smaps/rollup-linux-6.18"),
-                include_str!("../corpus/smaps/mappings-linux-6.18"),
-                include_str!("../corpus/smaps/rollup-linux-4.19"),
-            ])
-        },
+        corpus: smaps_texts,
         feed: smaps,
+    },
+    Target {
+        name: "mappings",
+        corpus: smaps_texts,
+        feed: mappings,
+    },
+    Target {
+        name: "pagemap",
+        corpus: || vec![pagemap_entries()],
+        feed: pagemap,
     },
     Target {
         name: "options",
@@ -75,12 +82,31 @@ pub const TARGETS: [Target; 6] = [
         corpus: || vec![loaded_object()],
         feed: relocations,
     },
+    Target {
+        name: "textfile",
+        corpus: || {
+            texts(&[
+                "web-1",
+                "3.11.2 (main, \\ \"odd\")\n[GCC 12.2.0]",
+                "a,b=\"c\"} 1",
+            ])
+        },
+        feed: textfile,
+    },
 ];
 
 const OUR_HEADER: &str = include_str!("../../uwsgi-headers/plugin.h");
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn smaps_texts() -> Vec<Vec<u8>> {
+    texts(&[
+        include_str!("../corpus/smaps/rollup-linux-6.18"),
+        include_str!("../corpus/smaps/mappings-linux-6.18"),
+        include_str!("../corpus/smaps/rollup-linux-4.19"),
+    ])
 }
 
 fn shape(of: impl Hash) -> u64 {
@@ -110,6 +136,102 @@ fn smaps(input: &[u8]) -> u64 {
         ksm,
     } = usage;
     shape([shared, private, pss, ksm].map(|sum| sum.checked_ilog2()))
+}
+
+/// A mapping has a line of its own, does not end before it begins, and its name is within that line.
+fn mappings(input: &[u8]) -> u64 {
+    let (lines, mut found) = (input.split(|&c| c == b'\n').count(), 0);
+    let mut kinds = 0u8;
+    for mapping in mappings::each(input) {
+        found += 1;
+        assert!(mapping.start <= mapping.end, "{mapping:?}");
+        assert!(!mapping.name.contains(&b'\n'), "{mapping:?}");
+        assert!(
+            !(mapping.is_file() && mapping.is_anonymous()),
+            "{mapping:?}"
+        );
+        kinds |= u8::from(mapping.is_file()) | u8::from(mapping.is_shared) << 1;
+    }
+    assert!(found <= lines);
+    shape((found.checked_ilog2(), kinds))
+}
+
+/// Every kind of page that Linux tells of (Documentation/admin-guide/mm/pagemap.rst).
+fn pagemap_entries() -> Vec<u8> {
+    let entries = [
+        0x8080_0000_0000_0000u64,
+        0x8180_0000_0000_0000,
+        0xa000_0000_0000_0000,
+        0,
+        0x4000_0000_0000_0c02,
+    ];
+    entries.into_iter().flat_map(u64::to_ne_bytes).collect()
+}
+
+/// What is read are the words of the file, whole ones, as many as there are; a private page is there.
+fn pagemap(input: &[u8]) -> u64 {
+    let file = scratch(input);
+    let pages = Pages::from(std::os::fd::OwnedFd::from(
+        fs::File::open(file).expect("it is there"),
+    ));
+    let whole: Vec<u64> = input
+        .chunks_exact(8)
+        .map(|word| u64::from_ne_bytes(word.try_into().expect("8 bytes")))
+        .collect();
+    let mut read = [0; 64];
+    // Page numbers from anywhere in the file, behind its end, and the last that an address can have.
+    let last = whole.len() as u64;
+    for page in [0, 1, last / 2, last, last + 1, u64::MAX >> 12] {
+        for room in [0, 1, read.len()] {
+            let count = pages.entries(page, &mut read[..room]);
+            let there = whole.get(page as usize..).unwrap_or_default();
+            assert_eq!(read[..count], there[..room.min(there.len())]);
+        }
+    }
+    let told = |entry: &u64| (Entry(*entry).is_there(), Entry(*entry).is_private());
+    assert!(whole
+        .iter()
+        .map(told)
+        .all(|(there, private)| there || !private));
+    let private = whole.iter().filter(|entry| told(entry).1).count();
+    shape((whole.len().checked_ilog2(), private.checked_ilog2()))
+}
+
+/// The label and the rest of a line that begins with one.
+fn label_of(text: &str) -> Option<(String, &str)> {
+    let (_, rest) = text.split_once("=\"")?;
+    let (mut value, mut characters) = (String::new(), rest.char_indices());
+    while let Some((at, c)) = characters.next() {
+        match c {
+            '"' => return Some((value, &rest[at + 1..])),
+            '\\' => value.push(match characters.next()?.1 {
+                'n' => '\n',
+                c @ ('"' | '\\') => c,
+                _ => return None,
+            }),
+            c => value.push(c),
+        }
+    }
+    None
+}
+
+/// A report stays one line a number, and whoever reads its labels gets what was written.
+fn textfile(input: &[u8]) -> u64 {
+    let value = String::from_utf8_lossy(input);
+    let report = format!(
+        "# TYPE a gauge\na{{version=\"{}\"}} 1\nb 0\n",
+        Label(&value)
+    );
+    let labelled = with_instance(&report, &value).expect("a text takes all");
+    let lines: Vec<&str> = labelled.split('\n').collect();
+    assert_eq!(lines.len(), 4, "{labelled:?}");
+    assert_eq!((lines[0], lines[3]), ("# TYPE a gauge", ""));
+    let (instance, rest) = label_of(lines[1]).expect("a label");
+    let (version, rest) = label_of(rest).expect("another");
+    assert_eq!((&*instance, &*version, rest), (&*value, &*value, "} 1"));
+    let (instance, rest) = label_of(lines[2]).expect("a label");
+    assert_eq!((&*instance, rest), (&*value, "} 0"));
+    shape(labelled.len().checked_ilog2())
 }
 
 /// A value is within its limits, or refused by one line that names the option.
@@ -169,21 +291,27 @@ fn unknown_options(input: &[u8]) -> u64 {
 }
 
 thread_local! {
-    /// The file of this thread, and the option's value that names it.
+    /// The file of this thread.
     static FILE: RefCell<Option<(tempfile::TempDir, PathBuf)>> = const { RefCell::new(None) };
 }
 
-/// Every line of a file is a target, or the whole file is refused.
-fn warmup_file(input: &[u8]) -> u64 {
+/// A file with that content, until the next is asked for.
+fn scratch(content: &[u8]) -> PathBuf {
     let path = FILE.with_borrow_mut(|file| {
         let make = || {
             let dir = tempfile::tempdir().expect("a temporary folder");
-            let path = dir.path().join("targets");
+            let path = dir.path().join("input");
             (dir, path)
         };
         file.get_or_insert_with(make).1.clone()
     });
-    fs::write(&path, input).expect("a temporary file");
+    fs::write(&path, content).expect("a temporary file");
+    path
+}
+
+/// Every line of a file is a target, or the whole file is refused.
+fn warmup_file(input: &[u8]) -> u64 {
+    let path = scratch(input);
     let warmup = OPTIONS.iter().find(|option| option.name == c"pycow-warmup");
     let mut config = Config::default();
     let applied = warmup

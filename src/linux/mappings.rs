@@ -64,9 +64,10 @@ fn header(line: &[u8]) -> Option<Mapping<'_>> {
     for _ in 0..4 {
         name = split(name, b' ').map_or(&b""[..], |(_, rest)| rest);
     }
-    Some(Mapping {
-        start: number(start, 16),
-        end: number(end, 16),
+    let (start, end) = (number(start, 16), number(end, 16));
+    (start <= end).then_some(Mapping {
+        start,
+        end,
         is_writable: rest.get(1) == Some(&b'w'),
         is_shared: rest.get(3) == Some(&b's'),
         name: name.trim_ascii(),
@@ -143,6 +144,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
             "Size: 4 kB",
             "-",
             "zz-1 rw-p",
+            "2000-1000 rw-p",
             "Private_Dirty: 4 kB",
         ] {
             assert_eq!(each(text.as_bytes()).count(), 0, "{text}");

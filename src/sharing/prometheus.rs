@@ -4,10 +4,13 @@
 //! and spoolers have the same under `uwsgi_mule_..` and `uwsgi_spooler_..`, the master, of which there
 //! is one, under `uwsgi_master_..` without a label.
 
+mod labels;
 mod memory;
 mod of_python;
 
 use std::fmt::{self, Display, Write};
+
+use labels::Label;
 
 use super::{instance_info::InstanceInfo, slots::SlotTable};
 use crate::plugin::Role;
@@ -20,20 +23,10 @@ pub fn text(
 ) -> Result<String, fmt::Error> {
     let mut text = String::new();
     write(&mut text, facts, table)?;
-    let Some(instance) = instance else {
-        return Ok(text);
-    };
-    let label = format!("instance=\"{}\"", Label(instance));
-    let mut labelled = String::new();
-    for line in text.lines() {
-        let name = line.find(['{', ' ']).unwrap_or(line.len());
-        match (line.as_bytes().first(), line[name..].strip_prefix('{')) {
-            (Some(b'#'), _) => writeln!(labelled, "{line}")?,
-            (_, Some(rest)) => writeln!(labelled, "{}{{{label},{rest}", &line[..name])?,
-            (_, None) => writeln!(labelled, "{}{{{label}}}{}", &line[..name], &line[name..])?,
-        }
+    match instance {
+        Some(instance) => labels::with_instance(&text, instance),
+        None => Ok(text),
     }
-    Ok(labelled)
 }
 
 fn write(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> fmt::Result {
@@ -119,22 +112,6 @@ fn hooks(out: &mut impl Write, facts: &InstanceInfo<'_>, table: &SlotTable) -> f
         )?;
     }
     Ok(())
-}
-
-/// A label's value, escaped as the format wants it.
-struct Label<'a>(&'a str);
-
-impl Display for Label<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                '\n' => f.write_str("\\n")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ pub fn look_at_lazy_worker(plugin: &Plugin, process: &Process) {
         return;
     };
     let megabytes = usage.private >> 20;
-    let line = format_args!(
+    let line = format!(
         "lazy-apps: {megabytes} MB of {} are its own after loading, as in each of {workers} workers: \
          without lazy-apps they share most of that (docs/fork.md)",
         process.role
@@ -104,7 +104,7 @@ pub fn look_at_threads(plugin: &Plugin, process: &Process, requests: u64) {
     // Of threads that were lost at the fork, Python knows only if it was told of the fork.
     let of_python = plugin.python.with_gil(threads::others);
     if matches!(of_python, Some(Ok(count)) if count > 0) {
-        let line = format_args!(
+        let line = format!(
             "{} (pid {}) has a Python thread that stands still between requests, as enable-threads is not set: \
              enable-threads = true",
             process.role, process.pid

@@ -227,6 +227,19 @@ fn no_file_is_too_long() {
     assert!(long.is_empty(), "more than {MOST_LINES} lines: {long:#?}");
 }
 
+/// Rust before 1.89 lets it live until the end of its statement only, and clippy does not tell.
+#[test]
+fn no_variable_keeps_format_args() {
+    let keeps = |text: &str| text.contains("= format_args!(");
+    assert!(keeps("let line = format_args!(\"{number}\");"));
+    let kept: Vec<_> = files()
+        .into_iter()
+        .filter(|(_, text)| keeps(text))
+        .collect();
+    let kept: Vec<_> = kept.iter().map(|(path, _)| path).collect();
+    assert!(kept.is_empty(), "too new for rust-version: {kept:?}");
+}
+
 /// A made-up house in which all of that is wrong.
 #[test]
 fn what_is_wrong_is_found() {

@@ -40,7 +40,7 @@ pub struct Host {
 }
 
 /// All hosts of this machine, by flavour and version: those that
-/// `tools/testkit/setup` made in `.hosts/` (or in `$PYCOW_HOSTS`) and Debian's.
+/// `tools/testkit/setup` made in `.hosts/`, and Debian's; or those in `$PYCOW_HOSTS` alone.
 ///
 /// # Panics
 /// If there are none.
@@ -121,7 +121,7 @@ fn find() -> Vec<Host> {
         // `default` is a link to one of the others.
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter_map(|entry| host_in(&entry.path()))
-        .chain(debian())
+        .chain(debian().filter(|_| env::var_os("PYCOW_HOSTS").is_none()))
         .collect();
     assert!(
         !hosts.is_empty(),

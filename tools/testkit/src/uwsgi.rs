@@ -215,12 +215,16 @@ impl Uwsgi {
         };
         let python = self.host.python_plugin.iter();
         let options = self.options.iter();
+        // Debian keeps what such routes need in a plugin of its own.
+        let asks_rpc = |(key, value): &(String, String)| key == "route" && value.contains(" rpc:");
+        let rpc = self.host.python_plugin.is_some() && self.options.iter().any(asks_rpc);
         let mut ini = String::from("[uwsgi]\n");
         [("plugins-dir", DEBIAN_PLUGINS.to_owned())]
             .into_iter()
             .filter(|_| self.host.python_plugin.is_some())
             .chain(pycow(Pycow::First))
             .chain(python.map(|name| ("plugin", name.clone())))
+            .chain(rpc.then(|| ("plugin", "rpc".to_owned())))
             .chain(pycow(Pycow::AfterPython))
             .chain(self.defaults.iter().cloned())
             .chain(options.map(|(key, value)| (key.as_str(), value.clone())))
