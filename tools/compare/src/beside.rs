@@ -39,6 +39,13 @@ fn warming(compared: &Compared) -> Vec<String> {
 fn warmed(warm: &Measured, cold: &Measured) -> Option<String> {
     let ratio = |of: fn(&Round) -> f64| ratios(&warm.rounds, &cold.rounds, of);
     let private = ratio(|round| round.load.curve.last().map_or(0.0, |point| point.private))?;
+    let copied = |one: &Measured| Some(one.rounds.last()?.load.copied? as f64 / 1_048_576.0);
+    let copied = match (copied(warm), copied(cold)) {
+        (Some(warm), Some(cold)) => {
+            format!(" (of a worker's, copied are {warm:.1} MB beside {cold:.1} MB)")
+        }
+        _ => String::new(),
+    };
     let pss = ratio(|round| round.load.total_pss as f64)?;
     let (first_warm, first_cold) = (first_requests(warm), first_requests(cold));
     let (warm_p99, cold_p99) = (slowest(&first_warm)?, slowest(&first_cold)?);
@@ -46,7 +53,7 @@ fn warmed(warm: &Measured, cold: &Measured) -> Option<String> {
     let ready = ratios(&warm.rounds, &cold.rounds, unwarmed)?;
     let own = Spread::of(warm.rounds.iter().map(|round| round.restart.warming))?.median;
     Some(format!(
-        "{} beside {}: private memory {private}, total PSS {pss}; first request of a worker after a restart, \
+        "{} beside {}: private memory {private}{copied}, total PSS {pss}; first request of a worker after a restart, \
          p99 of {}: {warm_p99:.0} ms beside {cold_p99:.0} ms, {:.2}; ready {ready}, without the {own:.2} s of \
          the warming itself",
         warm.method,

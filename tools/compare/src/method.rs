@@ -126,6 +126,11 @@ impl Method {
         self.kind == Kind::Stock
     }
 
+    /// pycow is loaded.
+    pub fn has_pycow(self) -> bool {
+        matches!(self.kind, Kind::Pycow(_) | Kind::Merged(_))
+    }
+
     /// Equal pages are merged: that takes time after the load.
     pub fn merges(self) -> bool {
         matches!(self.kind, Kind::Merged(_))

@@ -23,6 +23,8 @@ import uwsgi
 
 NOTES = os.environ["PYCOW_BENCH_NOTES"]
 METHOD = os.environ.get("PYCOW_BENCH_METHOD")
+# No path of an application: there pycow says why its memory is private.
+WHY = "/pycow-bench/why"
 SLOT = struct.Struct("=qqq")
 
 with open(os.path.join(NOTES, "numbers"), "r+b") as file:
@@ -101,6 +103,9 @@ loaded = load()
 
 def application(environ, start_response):
     global asked
+    if environ["PATH_INFO"].endswith(WHY):
+        start_response("200 OK", [])
+        return [uwsgi.rpc(None, b"pycow.why")]
     if asked or not uwsgi.worker_id() or "pycow.warmup" in environ:
         return loaded(environ, start_response)
     asked = True

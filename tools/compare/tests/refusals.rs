@@ -38,6 +38,7 @@ fn wrong_options_are_refused() {
             "there are stock, skip-atexit-teardown, ",
         ),
         ("--workloads huge", "there are whole, hot, "),
+        ("--workloads wag", ", lazy, wagtail"),
         ("--lazy-apps maybe", "there are true, false, both"),
         ("--app wsgi.py --ini uwsgi.ini", "cannot be used with"),
         ("--urls urls", "--urls goes with --app or --ini"),

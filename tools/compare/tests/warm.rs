@@ -60,6 +60,9 @@ fn warming_and_lazy_apps_are_compared_in_one_run() {
         assert!(warming >= COLD, "{name}: {warming} ms");
         assert_eq!(numbers(&restart(name)["first_requests"]).len(), 2, "{name}");
     }
+    let copied = |name: &str| method(&results, name)["rounds"][0]["load"]["copied"].as_u64();
+    assert!(copied("freeze+warm") > Some(0));
+    assert_eq!(copied("stock+warm"), None);
     assert_eq!(restart("stock")["warming"], 0.0);
 
     let report = ran.read("out/report.html");
@@ -72,4 +75,29 @@ fn warming_and_lazy_apps_are_compared_in_one_run() {
         assert!(ran.stdout.contains(line), "no {line:?}: {}", ran.stdout);
         assert!(report.contains(line), "no {line:?} in the report");
     }
+}
+
+/// The shop serves requests itself while it is loaded; where a method warms, that one does it.
+#[test]
+fn the_shop_is_warmed_by_the_method_alone() {
+    if without_wrk() {
+        return;
+    }
+    let ran = Bench::on(&default_host())
+        .with("--workloads tiny --methods freeze,freeze+warm --workers 1 --rounds 1 --requests 20")
+        .with("--scale 0")
+        .run()
+        .well();
+    let results = ran.results();
+    let title = results["workloads"][0]["title"].as_str().unwrap();
+    assert!(title.ends_with(", cold where no method warms"), "{title}");
+    let warming = |name: &str| method(&results, name)["figures"]["warming"]["median"].as_f64();
+    assert_eq!(warming("freeze"), Some(0.0));
+    assert!(warming("freeze+warm") > Some(0.0));
+    let copied = "freeze+warm beside freeze: private memory ";
+    let line = ran.stdout.lines().find(|line| line.starts_with(copied));
+    assert!(
+        line.is_some_and(|line| line.contains(" (of a worker's, copied are ")),
+        "{line:?}"
+    );
 }
