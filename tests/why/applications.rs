@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use pycow_testkit::{checkout, default_host, hosts, prepared, skip, Flavour, Host, Uwsgi};
+use pycow_testkit::{checkout, default_host, hosts, prepared, skip, Flavour, Uwsgi};
 
 use super::report::{falling, number, sum, that_adds_up, that_looking_costs_nothing};
 
