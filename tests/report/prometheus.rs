@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
-use pycow_testkit::proc;
+use pycow_testkit::{proc, Port};
 use serde_json::Value;
 
 use super::{busy, names, reporting, tool, until, within};
@@ -36,11 +35,8 @@ fn a_prometheus_server_scrapes_and_answers() {
         contrib("prometheus/pycow.rules.yml").display(),
     );
     fs::write(&config, text).unwrap();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let reserved = Port::reserve().unwrap();
+    let port = reserved.number;
     let server = prometheus
         .arg(format!("--config.file={}", config.display()))
         .arg(format!(

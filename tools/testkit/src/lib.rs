@@ -38,6 +38,7 @@ pub use host::{
 };
 pub use http::Response;
 pub use instance::{Finished, Instance};
+pub use port::Port;
 pub use process::is_root;
 pub use skip::skip;
 pub use until::{until, until_within};

@@ -15,16 +15,21 @@ use std::{
 /// A port of the loopback interface, ours while this lives.
 ///
 /// It is bound but never listened on. Linux gives such a port to nobody who
-/// asks for any port, and lets uWSGI, which asks for this one, bind it as well:
-/// both sides set SO_REUSEADDR.
+/// asks for any port, and lets a server that asks for this one bind it as well,
+/// if both sides set SO_REUSEADDR: uWSGI does, and so do programs in Go.
 #[derive(Debug)]
-pub(crate) struct Port {
-    pub(crate) number: u16,
+pub struct Port {
+    /// Its number.
+    pub number: u16,
     _socket: OwnedFd,
 }
 
 impl Port {
-    pub(crate) fn reserve() -> io::Result<Self> {
+    /// Any that is free.
+    ///
+    /// # Errors
+    /// What Linux says, if there is none.
+    pub fn reserve() -> io::Result<Self> {
         let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
         let socket = socket_with(family, kind, SocketFlags::CLOEXEC, Some(ipproto::TCP))?;
         set_socket_reuseaddr(&socket, true)?;
