@@ -72,14 +72,17 @@ def pytest():
             if report.when == "call" or report.outcome != "passed":
                 note(report.nodeid, report.outcome, str(report.longrepr or ""))
 
-    os.chdir(FOLDER)
-    arguments = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-o", "addopts="]
-    config = _prepareconfig(arguments + os.environ["SELECTION"].split(), [Notes()])
+    # Some leave files where they run.
+    os.chdir(os.path.dirname(os.environ["RESULTS"]))
+    arguments = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-o", "addopts=", "--rootdir", FOLDER]
+    selection = [os.path.join(FOLDER, part) for part in os.environ["SELECTION"].split()]
+    config = _prepareconfig(arguments + selection, [Notes()])
     config._do_configure()
     session = Session.from_config(config)
     config.hook.pytest_sessionstart(session=session)
     config.hook.pytest_collection(session=session)
     items = [item for item in session.items if selected(item.nodeid)]
+    print(len(items), "tests", flush=True)
 
     def run():
         for item, after in zip(items, items[1:] + [None]):

@@ -1,6 +1,8 @@
 //! The collector's policy, as the application sees it.
 
-use pycow_testkit::{default_host, hosts, Host, Instance, Uwsgi};
+use pycow_testkit::{default_host, hosts, Uwsgi};
+
+use crate::{number, started, usual_first};
 
 /// Answers what the collector is set to, and what was true in the first line.
 const APP: &str = r#"
@@ -14,39 +16,14 @@ def application(env, start):
     return [text.encode()]
 "#;
 
-fn started(host: &Host, options: &[(&str, &str)]) -> Instance {
-    let uwsgi = Uwsgi::on(host).app(APP).with_pycow();
-    let set = |uwsgi: Uwsgi, (key, value): &(&str, &str)| uwsgi.set(key, value);
-    options.iter().fold(uwsgi, set).start()
-}
-
-/// The number behind `name=` in an answer.
-fn number(answer: &str, name: &str) -> i64 {
-    let start = answer.find(&format!("{name}=")).expect(name) + name.len() + 1;
-    let digits: String = answer[start..]
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect();
-    digits.parse().unwrap()
-}
-
-/// CPython's own first threshold.
-fn usual(host: &Host) -> i64 {
-    if host.python >= (3, 13) {
-        2000
-    } else {
-        700
-    }
-}
-
 #[test]
 fn freeze_is_the_default_everywhere() {
     for host in hosts() {
         println!("{}", host.name);
-        let uwsgi = started(&host, &[("processes", "2")]);
+        let uwsgi = started(&host, APP, &[("processes", "2")]);
         let answer = uwsgi.get("/").body;
         assert_eq!(number(&answer, "first"), 0, "{answer}");
-        assert_eq!(number(&answer, "now"), usual(&host), "{answer}");
+        assert_eq!(number(&answer, "now"), usual_first(&host), "{answer}");
         assert!(number(&answer, "frozen") > 1000, "{answer}");
         let log = uwsgi.log();
         let frozen = log
@@ -59,14 +36,14 @@ fn freeze_is_the_default_everywhere() {
 
 #[test]
 fn workers_take_the_thresholds_that_are_given() {
-    let uwsgi = started(&default_host(), &[("pycow-gc-threshold", "5000,20")]);
+    let uwsgi = started(&default_host(), APP, &[("pycow-gc-threshold", "5000,20")]);
     let answer = uwsgi.get("/").body;
     assert!(answer.contains("now=5000,20 "), "{answer}");
 }
 
 #[test]
 fn off_means_no_threshold_and_nothing_frozen() {
-    let uwsgi = started(&default_host(), &[("pycow-gc", "off")]);
+    let uwsgi = started(&default_host(), APP, &[("pycow-gc", "off")]);
     let answer = uwsgi.get("/").body;
     assert!(answer.starts_with("first=0 now=0,"), "{answer}");
     assert!(number(&answer, "frozen") < 1000, "{answer}");
@@ -75,10 +52,10 @@ fn off_means_no_threshold_and_nothing_frozen() {
 #[test]
 fn keep_leaves_the_collector_alone() {
     let host = default_host();
-    let uwsgi = started(&host, &[("pycow-gc", "keep")]);
+    let uwsgi = started(&host, APP, &[("pycow-gc", "keep")]);
     let answer = uwsgi.get("/").body;
-    assert_eq!(number(&answer, "first"), usual(&host), "{answer}");
-    assert_eq!(number(&answer, "now"), usual(&host), "{answer}");
+    assert_eq!(number(&answer, "first"), usual_first(&host), "{answer}");
+    assert_eq!(number(&answer, "now"), usual_first(&host), "{answer}");
     assert!(number(&answer, "frozen") < 1000, "{answer}");
 }
 
@@ -106,10 +83,10 @@ fn an_application_that_sets_thresholds_keeps_them() {
 #[test]
 fn with_lazy_apps_each_worker_freezes_its_own_and_the_log_says_so() {
     let host = default_host();
-    let uwsgi = started(&host, &[("lazy-apps", "true"), ("processes", "2")]);
+    let uwsgi = started(&host, APP, &[("lazy-apps", "true"), ("processes", "2")]);
     let answer = uwsgi.get("/").body;
     assert_eq!(number(&answer, "first"), 0, "{answer}");
-    assert_eq!(number(&answer, "now"), usual(&host), "{answer}");
+    assert_eq!(number(&answer, "now"), usual_first(&host), "{answer}");
     assert!(number(&answer, "frozen") > 1000, "{answer}");
     uwsgi.await_log("lazy-apps: every worker loads a heap of its own, nothing of it is shared");
     uwsgi.await_log_times("objects in this worker", 2);
@@ -132,7 +109,11 @@ fn sub_interpreters_get_the_same_policy() {
         for path in ["/", "/second"] {
             let answer = uwsgi.get(path).body;
             assert_eq!(number(&answer, "first"), 0, "{path}: {answer}");
-            assert_eq!(number(&answer, "now"), usual(&host), "{path}: {answer}");
+            assert_eq!(
+                number(&answer, "now"),
+                usual_first(&host),
+                "{path}: {answer}"
+            );
             assert!(number(&answer, "frozen") > 1000, "{path}: {answer}");
         }
         // Before 3.9 all interpreters have one collector.
@@ -183,7 +164,7 @@ while True:
         .set("mule", mule.display())
         .set("spooler", spool.display())
         .start();
-    let usual = usual(&host);
+    let usual = usual_first(&host);
     uwsgi.await_log(&format!("mule thresholds {usual}"));
     // The spooler and the mule have no worker id. Their first line of Python runs with it, too.
     uwsgi.await_log_times(&format!("fork hook 0 {usual}"), 2);

@@ -1,11 +1,12 @@
 //! `pycow-gc-threshold = auto`: collections are paced by what they cost and find.
 
-use pycow_testkit::{default_host, hosts, Host, Instance, Uwsgi};
-use serde_json::Value;
+use pycow_testkit::{default_host, hosts, Instance, Uwsgi};
+
+use crate::{number, said, started, usual};
 
 /// Each path does something that matters to a collector; every answer says what is in force, and what
 /// was collected by generation.
-const APP: &str = r#"
+pub const APP: &str = r#"
 import gc
 import collections, os
 
@@ -62,26 +63,10 @@ def application(env, start):
     ).encode()]
 "#;
 
-fn started(host: &Host, options: &[(&str, &str)]) -> Instance {
-    let uwsgi = Uwsgi::on(host).app(APP).with_pycow();
-    let set = |uwsgi: Uwsgi, (key, value): &(&str, &str)| uwsgi.set(key, value);
-    options.iter().fold(uwsgi, set).start()
-}
-
 const AUTO: (&str, &str) = ("pycow-gc-threshold", "auto");
 
-/// What stands behind `name=` in an answer.
-fn said<'a>(answer: &'a str, name: &str) -> &'a str {
-    let (_, rest) = answer.split_once(&format!("{name}=")).expect(answer);
-    rest.split([' ', '.']).next().unwrap()
-}
-
-fn number(answer: &str, name: &str) -> u64 {
-    said(answer, name).parse().expect(answer)
-}
-
 /// The answer to the last of so many requests.
-fn after(uwsgi: &Instance, path: &str, times: usize) -> String {
+pub fn after(uwsgi: &Instance, path: &str, times: usize) -> String {
     let mut body = String::new();
     for _ in 0..times {
         let answer = uwsgi.get(path);
@@ -100,19 +85,12 @@ fn until_logged(uwsgi: &Instance, needle: &str) {
     assert!((0..2_000).any(logged), "no line says {needle:?}");
 }
 
-fn usual(host: &Host) -> &'static str {
-    match host.python {
-        (_, ..=12) => "700,10,10",
-        _ => "2000,10,10",
-    }
-}
-
 #[test]
 fn collections_that_find_little_become_rare_on_every_host() {
     for host in hosts() {
         println!("{}", host.name);
         let collections = |options: &[_]| {
-            let uwsgi = started(&host, options);
+            let uwsgi = started(&host, APP, options);
             let answer = after(&uwsgi, "/temporary", 300);
             let finished = uwsgi.stop();
             assert!(!finished.log.contains("internal error"));
@@ -132,7 +110,7 @@ fn collections_that_find_little_become_rare_on_every_host() {
 #[test]
 fn few_objects_that_hold_much_are_not_waited_for() {
     let alive = |options: &[_]| {
-        let uwsgi = started(&default_host(), options);
+        let uwsgi = started(&default_host(), APP, options);
         number(&after(&uwsgi, "/large", 150), "alive")
     };
     // CPython counts objects, and these are few.
@@ -146,7 +124,7 @@ fn few_objects_that_hold_much_are_not_waited_for() {
 fn full_collections_run_between_requests() {
     for host in hosts() {
         println!("{}", host.name);
-        let uwsgi = started(&host, &[AUTO]);
+        let uwsgi = started(&host, APP, &[AUTO]);
         let answer = after(&uwsgi, "/late", 1500);
         assert!(number(&answer, "full") > 0, "{answer}");
         assert_eq!(number(&answer, "inside"), 0, "{answer}");
@@ -158,7 +136,7 @@ fn full_collections_run_between_requests() {
 #[test]
 fn what_the_application_sets_wins() {
     let host = default_host();
-    let uwsgi = started(&host, &[AUTO]);
+    let uwsgi = started(&host, APP, &[AUTO]);
     after(&uwsgi, "/set", 1);
     until_logged(
         &uwsgi,
@@ -168,8 +146,7 @@ fn what_the_application_sets_wins() {
     assert_eq!(said(&after(&uwsgi, "/late", 300), "now"), "50,5,5");
 
     let while_loading = APP.replace("import gc", "import gc\ngc.set_threshold(321)");
-    let uwsgi = Uwsgi::on(&host).app(&while_loading).with_pycow();
-    let uwsgi = uwsgi.set(AUTO.0, AUTO.1).start();
+    let uwsgi = started(&host, &while_loading, &[AUTO]);
     assert_eq!(said(&after(&uwsgi, "/temporary", 50), "now"), "321,10,10");
     uwsgi.await_log("set the collector's thresholds to 321,10,10: workers keep them");
 }
@@ -177,7 +154,7 @@ fn what_the_application_sets_wins() {
 #[test]
 fn without_its_eyes_it_gives_cpythons_own_back() {
     let host = default_host();
-    let uwsgi = started(&host, &[AUTO]);
+    let uwsgi = started(&host, APP, &[AUTO]);
     after(&uwsgi, "/temporary", 100);
     after(&uwsgi, "/clear", 1);
     until_logged(&uwsgi, "the application emptied gc.callbacks");
@@ -186,7 +163,7 @@ fn without_its_eyes_it_gives_cpythons_own_back() {
 
 #[test]
 fn a_collector_that_is_switched_off_stays_off() {
-    let uwsgi = started(&default_host(), &[AUTO]);
+    let uwsgi = started(&default_host(), APP, &[AUTO]);
     let before = number(&after(&uwsgi, "/disable", 1), "collections");
     let answer = after(&uwsgi, "/late", 1000);
     assert_eq!(number(&answer, "collections"), before, "{answer}");
@@ -224,7 +201,7 @@ fn threads_and_sub_interpreters_are_served() {
 fn what_a_worker_forks_collects_too() {
     for host in hosts() {
         println!("{}", host.name);
-        let uwsgi = started(&host, &[AUTO]);
+        let uwsgi = started(&host, APP, &[AUTO]);
         after(&uwsgi, "/temporary", 50);
         after(&uwsgi, "/fork", 3);
         assert!(!uwsgi.stop().log.contains("internal error"));
@@ -241,52 +218,4 @@ fn mules_keep_cpythons_own() {
     let uwsgi = uwsgi.set("mule", path).set(AUTO.0, AUTO.1).start();
     uwsgi.await_log("gc freeze (thresholds 700,10,10 in workers, paced), exit fast");
     uwsgi.await_log("mule (700, 10, 10)");
-}
-
-/// What the report says of the worker's collector.
-fn reported(uwsgi: &Instance) -> Value {
-    let report: Value = serde_json::from_str(&uwsgi.get("/json").body).unwrap();
-    let processes = report["processes"].as_array().unwrap();
-    let worker = processes.iter().find(|one| one["role"] == "worker");
-    worker.unwrap()["gc"].clone()
-}
-
-#[test]
-fn collections_are_counted_whatever_the_policy() {
-    let host = default_host();
-    for policy in ["keep", "freeze", "off"] {
-        let uwsgi = Uwsgi::on(&host).app(APP).with_pycow();
-        let uwsgi = uwsgi
-            .set("pycow-gc", policy)
-            .set("route", "^/json$ rpc:pycow.json")
-            .set("route", "^/metrics$ rpc:pycow.prometheus")
-            .start();
-        let both = || {
-            let seen = number(&uwsgi.get("/").body, "collections");
-            let told = reported(&uwsgi);
-            let numbers = told["collections"].as_array().unwrap();
-            (
-                seen,
-                numbers.iter().map(|n| n.as_u64().unwrap()).sum::<u64>(),
-            )
-        };
-        let begin = both();
-        after(&uwsgi, "/temporary", 50);
-        let end = both();
-        assert_eq!(end.0 - begin.0, end.1 - begin.1, "{policy}");
-        assert_eq!(end.1 > begin.1, policy != "off", "{policy}");
-
-        let told = reported(&uwsgi);
-        let first = if policy == "off" { 0 } else { 700 };
-        assert_eq!(told["thresholds"], Value::from(vec![first, 10, 10]));
-        let text = uwsgi.get("/metrics").body;
-        let line = format!(
-            "uwsgi_worker_gc_collections_total{{worker_id=\"1\",generation=\"0\"}} {}",
-            told["collections"][0]
-        );
-        assert!(text.lines().any(|one| one == line), "{line}\n{text}");
-        assert!(text.contains("# TYPE uwsgi_worker_gc_seconds_total counter"));
-        let seconds = told["seconds"][0].as_f64().unwrap();
-        assert_eq!(seconds > 0.0, policy != "off", "{told}");
-    }
 }

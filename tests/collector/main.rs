@@ -1,0 +1,39 @@
+//! The collector in workers: its policy, its pace, and what is told of it.
+
+mod counted;
+mod pacing;
+mod policy;
+
+use pycow_testkit::{Host, Instance, Uwsgi};
+
+/// A uWSGI with pycow, that application and these options.
+fn started(host: &Host, app: &str, options: &[(&str, &str)]) -> Instance {
+    let uwsgi = Uwsgi::on(host).app(app).with_pycow();
+    let set = |uwsgi: Uwsgi, (key, value): &(&str, &str)| uwsgi.set(key, value);
+    options.iter().fold(uwsgi, set).start()
+}
+
+/// What stands behind `name=` in an answer.
+fn said<'a>(answer: &'a str, name: &str) -> &'a str {
+    let (_, rest) = answer.split_once(&format!("{name}=")).expect(answer);
+    rest.split([' ', '.']).next().unwrap()
+}
+
+/// The number there, or the first of several.
+fn number(answer: &str, name: &str) -> u64 {
+    let first = said(answer, name).split(',').next().unwrap();
+    first.parse().expect(answer)
+}
+
+/// CPython's own thresholds.
+fn usual(host: &Host) -> &'static str {
+    match host.python {
+        (_, ..=12) => "700,10,10",
+        _ => "2000,10,10",
+    }
+}
+
+/// The first of them.
+fn usual_first(host: &Host) -> u64 {
+    usual(host).split(',').next().unwrap().parse().unwrap()
+}
