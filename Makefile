@@ -131,6 +131,10 @@ packages: tools ## plugin for glibc 2.17 and newer, wheel, .deb and .rpm, in tar
 	packaging/build plugin $(ARCH)
 	packaging/build packages $(ARCH)
 
+# What an emulated processor cannot show: qemu has no signals 63 and 64, one of which ends hooks that take too
+# long. And that Debian has no uWSGI of 2.0.30 or newer, which one test needs beside it.
+not_emulated = --skip bound:: --skip a_hook_that_hits_its_bound --skip a_half_loaded_application
+
 ifeq ($(ARCH),$(shell uname -m))
 dist: packages ## the same, and the plugin tried on every host; one of another processor on an emulated one
 	tools/testkit/setup
@@ -139,7 +143,8 @@ dist: packages ## the same, and the plugin tried on every host; one of another p
 else
 dist: packages
 	tools/testkit/setup --emulated $(ARCH)
-	PYCOW_HOSTS=$(CURDIR)/.hosts/$(ARCH) PYCOW_PLUGIN=$(dist) cargo test --test load
+	PYCOW_HOSTS=$(CURDIR)/.hosts/$(ARCH) PYCOW_PLUGIN=$(dist) cargo test --no-fail-fast \
+		--test load --test policy --test immortal --test leaving --test report -- --test-threads=1 $(not_emulated)
 endif
 
 test-install: packages ## the packages on machines that have nothing of this: needs root and a network, 2 minutes

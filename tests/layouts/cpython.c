@@ -24,6 +24,10 @@ AT(PyObject, ob_refcnt, 0, COUNT);
 AT(PyObject, ob_type, 8, PyTypeObject *);
 IS(sizeof(PyObject), 16);
 
+/* and of those of variable size: code.rs, blocks.rs */
+AT(PyVarObject, ob_base, 0, PyObject);
+AT(PyVarObject, ob_size, 16, Py_ssize_t);
+
 /* weak references: heap.rs, `awaited`. The rest is not read. */
 AT(PyWeakReference, ob_base, 0, PyObject);
 AT(PyWeakReference, wr_object, 16, PyObject *);
@@ -55,6 +59,38 @@ AT(Py_buffer, internal, 72, void *);
 IS(sizeof(Py_buffer), 80);
 IS(PyBUF_FULL_RO, 0x11c);
 
+/* classes and their objects, by the word: blocks.rs */
+AT(PyTypeObject, ob_base, 0, PyVarObject);
+AT(PyTypeObject, tp_basicsize, 4 * 8, Py_ssize_t);
+AT(PyTypeObject, tp_itemsize, 5 * 8, Py_ssize_t);
+AT(PyTypeObject, tp_flags, 21 * 8, unsigned long);
+IS(Py_TPFLAGS_READY, 1UL << 12);
+IS(Py_TPFLAGS_HAVE_GC, 1UL << 14);
+IS(sizeof(PyTupleObject), offsetof(PyTupleObject, ob_item) + 8);
+IS(offsetof(PyBytesObject, ob_sval), 32);
+#if PY_VERSION_HEX >= 0x030c0000
+IS(sizeof(PyASCIIObject), 40);
+IS(sizeof(PyUnicodeObject), 64);
+#else
+IS(sizeof(PyASCIIObject), 48);
+IS(sizeof(PyUnicodeObject), 80);
+#endif
+
+/* buffers: buffer.rs */
+AT(Py_buffer, buf, 0, void *);
+AT(Py_buffer, obj, 8, PyObject *);
+AT(Py_buffer, len, 16, Py_ssize_t);
+AT(Py_buffer, itemsize, 24, Py_ssize_t);
+AT(Py_buffer, readonly, 32, int);
+AT(Py_buffer, ndim, 36, int);
+AT(Py_buffer, format, 40, char *);
+AT(Py_buffer, shape, 48, Py_ssize_t *);
+AT(Py_buffer, strides, 56, Py_ssize_t *);
+AT(Py_buffer, suboffsets, 64, Py_ssize_t *);
+AT(Py_buffer, internal, 72, void *);
+IS(sizeof(Py_buffer), 80);
+IS(PyBUF_FULL_RO, 0x11c);
+
 /* what instances of a class are: heap.rs, `Flags` */
 IS(Py_TPFLAGS_LONG_SUBCLASS, 1UL << 24);
 IS(Py_TPFLAGS_LIST_SUBCLASS, 1UL << 25);
@@ -66,7 +102,10 @@ IS(Py_TPFLAGS_BASE_EXC_SUBCLASS, 1UL << 30);
 IS(Py_TPFLAGS_TYPE_SUBCLASS, 1UL << 31);
 
 /* the numbers of slots: heap.rs, `Slot` */
+#if PY_VERSION_HEX >= 0x03090000
+/* before that it has no number, and is not asked for: marks come with 3.12 */
 IS(Py_bf_getbuffer, 1);
+#endif
 IS(Py_tp_base, 48);
 IS(Py_tp_dealloc, 52);
 IS(Py_tp_del, 53);
@@ -95,3 +134,23 @@ IS(sizeof(((PyCodeObject *)0)->co_code_adaptive), 1);
 _Static_assert(offsetof(_PyRuntimeState, interpreters.main)
 	== offsetof(_PyRuntimeState, interpreters.head) + sizeof(PyInterpreterState *), "interpreters");
 IS(offsetof(_PyRuntimeState, interpreters.head) % sizeof(PyInterpreterState *), 0);
+
+/* What CPython keeps to itself: where the list of interpreters begins, interpreter_list.rs, and the head of a
+ * pool, blocks.rs (3.12 was the first to have it in a header). */
+#define Py_BUILD_CORE 1
+#if PY_VERSION_HEX >= 0x03090000
+#include <internal/pycore_runtime.h>
+#else
+#include <internal/pycore_pystate.h>
+#endif
+#define INTERPRETERS(member) offsetof(_PyRuntimeState, interpreters.member)
+IS(INTERPRETERS(main), INTERPRETERS(head) + 8);
+IS(INTERPRETERS(head) % 8, 0);
+#if PY_VERSION_HEX >= 0x030c0000
+#include <internal/pycore_obmalloc.h>
+AT(struct pool_header, szidx, 4 * 8 + 4, unsigned int);
+AT(struct pool_header, nextoffset, 5 * 8, unsigned int);
+AT(struct pool_header, maxnextoffset, 5 * 8 + 4, unsigned int);
+IS(POOL_SIZE, 16 * 1024);
+IS(ALIGNMENT, 16);
+#endif
