@@ -74,6 +74,14 @@ pub fn stand_in(handler: SignalHandler) {
     }
 }
 
+/// The same where handlers of uWSGI's follow for all of them, ignored ones too: what a shell starts in
+/// the background ignores SIGINT, by which a master tells its workers to leave.
+pub fn stand_in_for_all(handler: SignalHandler) {
+    for signal in ENDING {
+        replace(signal, &action(handler, libc::SA_RESTART));
+    }
+}
+
 /// From now on `handler` handles that signal if it was ignored; whether it was.
 pub fn hear(signal: c_int, handler: SignalHandler) -> bool {
     let is_ignored = current(signal).sa_sigaction == libc::SIG_IGN;
