@@ -63,6 +63,7 @@ pub fn called(plugin: &Plugin, process: &Process, told: Told, status: c_int) -> 
         return Exit::Now(status);
     }
     if !is_ours(plugin, process) {
+        safe_points::host_exits(status);
         return Exit::Host(status);
     }
     leave(plugin, process, told, status);

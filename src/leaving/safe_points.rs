@@ -22,6 +22,12 @@ use crate::{
 /// `UWSGI_END_CODE` (uwsgi.h).
 const END_CODE: c_int = 30;
 
+/// With what a process leaves that was told before it had handlers.
+static STATUS: AtomicI32 = AtomicI32::new(END_CODE);
+/// How many seconds it has for that while it loads its own applications, none of whose hooks run in
+/// stock uWSGI either.
+const LOADING_GRACE: u32 = 1;
+
 /// The signal that told this process to leave; 0: none.
 static TOLD: AtomicI32 = AtomicI32::new(0);
 /// How this process is told.
@@ -72,7 +78,7 @@ pub fn in_child_of_master(plugin: &Plugin, handlers: &Handlers) {
 pub fn at_birth_of_worker(plugin: &Plugin, handlers: &Handlers) {
     if plugin.redirected.waits {
         MEANS.store(LATER, Relaxed);
-        signals::take_over_all(handlers.ending);
+        signals::stand_in_for_all(handlers.ending);
     }
 }
 
@@ -124,6 +130,15 @@ pub fn in_mule(plugin: &'static Plugin, gil: &Gil<'_>, handlers: &Handlers) {
     }
 }
 
+/// uWSGI ends this process in its own way, maybe for an application that could not be loaded, of which
+/// up to 2.0.29 it tells the master by a signal: what that sends back does not change the status.
+pub fn host_exits(status: c_int) {
+    STATUS.store(status, Relaxed);
+    if MEANS.load(Relaxed) == LATER {
+        signals::hold();
+    }
+}
+
 /// Has this worker end as a reload of it does: after its request, with all of its hooks.
 pub fn end_gracefully() {
     signals::send_to_itself(GRACEFUL);
@@ -146,13 +161,14 @@ pub fn told(signal: c_int, handlers: &Handlers) {
         // A master that has asked gracefully may lose its patience.
         TOLD.store(signal, Relaxed);
     }
-    if means == LATER && plugin.host.lazy_apps() {
-        // In the middle of loading an application, none of whose hooks run in stock uWSGI either.
-        process::exit_now(END_CODE);
-    }
-    if signal != GRACEFUL && (before == 0 || before == GRACEFUL) {
+    let loads = means == LATER && plugin.host.lazy_apps();
+    if (loads || signal != GRACEFUL) && (before == 0 || before == GRACEFUL) {
         let grace = plugin.config.exit_grace;
-        let seconds = if means == LATER { grace.max(1) } else { grace };
+        let seconds = match means {
+            LATER if loads => LOADING_GRACE,
+            LATER => grace.max(1),
+            _ => grace,
+        };
         let started = seconds > 0 && time_limit::grace(seconds, handlers.grace).is_ok();
         if !started && is_serving(plugin, process) {
             return past_grace();
@@ -180,12 +196,17 @@ pub fn grace_over() {
 }
 
 fn past_grace() {
-    GRACE_IS_OVER.store(true, Relaxed);
-    if MEANS.load(Relaxed) == LATER {
-        // What stood there before is its master's.
-        process::exit_now(END_CODE);
+    let signal = TOLD.load(Relaxed);
+    if signal == 0 {
+        // uWSGI's own handlers have seen to it.
+        return;
     }
-    signals::as_before(TOLD.load(Relaxed));
+    GRACE_IS_OVER.store(true, Relaxed);
+    if MEANS.load(Relaxed) < AT_WAIT {
+        // What stood there before is its master's.
+        process::exit_now(STATUS.load(Relaxed));
+    }
+    signals::as_before(signal);
 }
 
 /// The worker was told, and uWSGI has waited for its threads. Up to 2.0.29 it cancels them, and one

@@ -55,23 +55,12 @@ pub fn take_over(handler: SignalHandler, interrupted: Interrupted) {
     };
     for signal in ENDING {
         if current(signal).sa_sigaction != libc::SIG_IGN {
-            take(signal, handler, flags);
-        }
-    }
-}
-
-/// The same for all of them, in a process that gets handlers of its own later.
-pub fn take_over_all(handler: SignalHandler) {
-    for signal in ENDING {
-        take(signal, handler, libc::SA_RESTART);
-    }
-}
-
-fn take(signal: c_int, handler: SignalHandler, flags: c_int) {
-    let before = replace(signal, &action(handler, flags)).sa_sigaction;
-    if before != handler.address() {
-        if let Some(index) = index(signal) {
-            PREVIOUS[index].store(before, Relaxed);
+            let before = replace(signal, &action(handler, flags)).sa_sigaction;
+            if before != handler.address() {
+                if let Some(index) = index(signal) {
+                    PREVIOUS[index].store(before, Relaxed);
+                }
+            }
         }
     }
 }
@@ -82,6 +71,14 @@ pub fn stand_in(handler: SignalHandler) {
         if is_handled(signal) {
             replace(signal, &action(handler, libc::SA_RESTART));
         }
+    }
+}
+
+/// The same where handlers of uWSGI's follow for all of them, ignored ones too: what a shell starts in
+/// the background ignores SIGINT, by which a master tells its workers to leave.
+pub fn stand_in_for_all(handler: SignalHandler) {
+    for signal in ENDING {
+        replace(signal, &action(handler, libc::SA_RESTART));
     }
 }
 

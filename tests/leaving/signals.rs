@@ -213,23 +213,81 @@ def hook():
     }
 }
 
+/// uWSGI's log asks for the date, which libc tells under a lock that is not made for signal handlers.
 #[test]
-fn with_dates_in_the_log_a_busy_worker_leaves_too() {
+fn with_dates_in_the_log_who_holds_the_lock_of_dates_leaves_too() {
+    const WORKERS: usize = 4;
+    let app = r#"
+import ctypes
+libc = ctypes.CDLL(None)
+
+def application(env, start):
+    say("asks for the time zone")
+    while True:
+        libc.tzset()
+"#;
     for host in one_of_each() {
-        let uwsgi = with_app(&host, HOOKS).flag("log-date").flag("log-master");
-        let uwsgi = uwsgi.set("processes", 2).start();
+        let uwsgi = with_app(&host, app).flag("log-date").flag("log-master");
+        let uwsgi = uwsgi
+            .set("pycow-exit-grace", 0)
+            .set("processes", WORKERS)
+            .start();
+        uwsgi.await_log_times("pawned uWSGI worker ", WORKERS);
         let workers = uwsgi.workers();
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..50).for_each(|_| drop(uwsgi.try_get("/"))));
+            for _ in &workers {
+                scope.spawn(|| drop(uwsgi.try_get("/")));
+            }
+            uwsgi.await_log_times("says: asks for the time zone", WORKERS);
             for worker in &workers {
                 uwsgi.kill(*worker, SIGTERM);
+            }
+            for worker in &workers {
                 uwsgi.await_gone(*worker);
             }
         });
         for worker in workers {
-            uwsgi.await_log(&format!("(pid {worker}) leaves after "));
+            let line = uwsgi.await_log(&format!("(pid {worker}) leaves after "));
+            assert!(line.ends_with("hooks not run: it is busy"), "{line}");
         }
     }
+}
+
+/// A worker that is told to leave before it has handlers, by a signal that uWSGI was started with as
+/// ignored, such as whatever a shell starts in the background. Whether it leaves.
+fn leaves_at_ignored(uwsgi: Uwsgi) -> bool {
+    let gate = Gate::in_dir(uwsgi.dir());
+    let born = "
+def born():
+    if not os.path.exists('born'):
+        open('born', 'w').close()
+        os.write(2, b'%d is born\\n' % os.getpid())
+        open('gate').readline()
+uwsgi.post_fork_hook = born
+";
+    let uwsgi = uwsgi
+        .app(&format!("{SAY}{born}"))
+        .through("trap '' INT; exec \"$@\"")
+        .launch();
+    let line = uwsgi.await_log(" is born");
+    let worker = line.split(' ').next().unwrap().parse().unwrap();
+    uwsgi.kill(worker, SIGINT);
+    gate.open();
+    // It, or who takes its place.
+    uwsgi.await_accepting(1);
+    proc::gone_within(worker, Duration::from_secs(3))
+}
+
+#[test]
+fn a_worker_hears_an_ignored_signal_before_it_has_handlers() {
+    for host in one_of_each() {
+        assert!(
+            leaves_at_ignored(Uwsgi::on(&host).with_pycow()),
+            "{}",
+            host.name
+        );
+    }
+    assert!(!leaves_at_ignored(Uwsgi::on(&default_host())), "stock");
 }
 
 /// An instance that was told to stop while it loads its application, and then has loaded it.

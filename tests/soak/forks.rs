@@ -123,16 +123,50 @@ fn no_worker_hangs_whatever_threads_the_master_has() {
 
 /// So that the test above can fail.
 #[test]
-fn forked_the_hosts_way_workers_hang() {
-    let mut outcome = Outcome::default();
-    let uwsgi = Who::Pycow
-        .on(&default_host())
-        .app(APP)
-        .set("pycow-fork", "host");
-    if let Some(uwsgi) = outcome.start(uwsgi, LONG) {
-        outcome.respawn(&uwsgi, 3, LONG);
+fn forked_the_hosts_way_workers_hang_as_in_stock() {
+    let hang = |who: Who| {
+        let mut outcome = Outcome::default();
+        if let Some(uwsgi) = outcome.start(hosts_way(who, APP), LONG) {
+            outcome.respawn(&uwsgi, 3, LONG);
+        }
+        outcome.hung() > 0
+    };
+    let (stock, pycow) = std::thread::scope(|scope| {
+        let stock = scope.spawn(|| hang(Who::Stock));
+        (hang(Who::Pycow), stock.join().unwrap())
+    });
+    assert_eq!((stock, pycow), (true, true));
+}
+
+fn hosts_way(who: Who, app: &str) -> Uwsgi {
+    let uwsgi = who.on(&default_host()).app(app);
+    match who {
+        Who::Pycow => uwsgi.set("pycow-fork", "host"),
+        Who::Stock => uwsgi,
     }
-    assert_ne!(outcome.hung(), 0, "{outcome:?}");
+}
+
+#[test]
+fn forked_the_hosts_way_python_is_told_what_stock_tells_it() {
+    // With threads that only sleep, nothing hangs.
+    let app = APP.replace("[busy] * 4 + [ticker]", "[lambda: time.sleep(1000)]");
+    let told = |who: Who| {
+        let mut outcome = Outcome::default();
+        let uwsgi = outcome
+            .start(hosts_way(who, &app), NORMAL)
+            .expect("it starts");
+        outcome.respawn(&uwsgi, 1, NORMAL);
+        let body = uwsgi.get("/").body;
+        let threads = body.split_once(' ').unwrap().1.to_owned();
+        (
+            outcome.hung(),
+            uwsgi.log().matches("forked ").count(),
+            threads,
+        )
+    };
+    let stock = told(Who::Stock);
+    assert_eq!(told(Who::Pycow), stock);
+    assert_eq!(stock.1, 0, "no hook of os.register_at_fork");
 }
 
 /// All that uWSGI can do about forks: nothing hangs, nothing crashes, everybody serves.
