@@ -29,7 +29,7 @@ fn every_wrong_value_of_every_option_is_refused_by_one_line() {
         (
             "pycow-gc-threshold",
             &["0", "-5", "many", "1,2,3,4", "1,,2", "99999999999"],
-            "auto, or one to three whole numbers",
+            "auto, cpython, or one to three whole numbers",
         ),
         ("pycow-gc-guard", &["maybe", "2"], "true or false"),
         ("pycow-ksm", &["perhaps"], "true or false"),

@@ -82,7 +82,7 @@ pub fn in_workers(config: &Config, own: &Thresholds, gil: &Gil<'_>) -> Result<Th
         return Ok(now);
     }
     let base = if is_off(&now) { own } else { &now };
-    Ok(match config.pacing {
+    Ok(match config.pacing() {
         Pacing::Fixed(given) => given.over(base),
         Pacing::Cpython | Pacing::Auto => *base,
     })
@@ -113,7 +113,7 @@ pub fn loaded(config: &Config, own: &Thresholds, gil: &Gil<'_>) -> Result<(), Py
 /// Applications are loaded, in this worker, mule or spooler: collections begin, where the policy
 /// wants them, in every interpreter. Returns the thresholds in force after that, in the main one.
 ///
-/// With `paced` (a worker, whose requests have an end) the option `auto` is heeded.
+/// With `paced` (a worker, whose requests have an end) they are paced, unless the option says otherwise.
 pub fn enable_in_worker(
     config: &Config,
     own: &Thresholds,
@@ -123,7 +123,7 @@ pub fn enable_in_worker(
 ) -> Result<Thresholds, PyErr> {
     counters::reset();
     let mut outcome = Ok(());
-    let mut paced = paced && config.gc.freezes() && config.pacing == Pacing::Auto;
+    let mut paced = paced && config.gc.freezes() && config.pacing() == Pacing::Auto;
     if config.gc.freezes() {
         WANTED.store(true, Relaxed);
     }

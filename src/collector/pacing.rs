@@ -91,7 +91,9 @@ pub(super) fn watch(gil: &Gil<'_>, python: &'static Python) {
 /// From now on this worker is paced, in every interpreter that is watched.
 pub(super) fn begin(gil: &Gil<'_>, python: &Python, own: &Thresholds) {
     let Some(resident) = statm::resident() else {
-        return log::warn!("pycow-gc-threshold = auto needs /proc: CPython's own are used");
+        return log::info!(
+            "without /proc collections are not paced: CPython's own thresholds are used"
+        );
     };
     let mut thresholds = [0; 3];
     for (place, value) in thresholds.iter_mut().zip(own.values()) {

@@ -146,8 +146,8 @@ pub enum Pacing {
 pub struct Config {
     /// `pycow-gc`
     pub gc: GcPolicy,
-    /// `pycow-gc-threshold`
-    pub pacing: Pacing,
+    /// `pycow-gc-threshold`, if it was given
+    pub pacing: Option<Pacing>,
     /// `pycow-gc-guard`; `None`: by policy, see [`Config::guarded`].
     guard: Option<bool>,
     /// `pycow-mortal`: classes, as `module.Class`.
@@ -185,7 +185,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             gc: GcPolicy::Freeze,
-            pacing: Pacing::Cpython,
+            pacing: None,
             guard: None,
             mortal: Vec::new(),
             exit: ExitPolicy::Fast,
@@ -206,6 +206,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How often workers collect, where the policy wants them to.
+    pub fn pacing(&self) -> Pacing {
+        self.pacing.unwrap_or(Pacing::Auto)
+    }
+
     /// Code that changes the collector's policy is overruled.
     pub fn guarded(&self) -> bool {
         self.gc != GcPolicy::Keep && self.guard.unwrap_or(self.gc == GcPolicy::Off)
@@ -215,9 +220,7 @@ impl Config {
     pub fn without_effect(&self) -> Option<&'static str> {
         match self.gc {
             GcPolicy::Keep if self.guard == Some(true) => Some("pycow-gc-guard"),
-            GcPolicy::Keep | GcPolicy::Off if self.pacing != Pacing::Cpython => {
-                Some("pycow-gc-threshold")
-            }
+            GcPolicy::Keep | GcPolicy::Off if self.pacing.is_some() => Some("pycow-gc-threshold"),
             policy if policy != GcPolicy::Immortal && !self.mortal.is_empty() => {
                 Some("pycow-mortal")
             }

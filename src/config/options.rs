@@ -29,14 +29,15 @@ pub const OPTIONS: [Opt; 17] = [
     },
     Opt {
         name: c"pycow-gc-threshold",
-        help: c"set the collector's thresholds in workers under freeze and immortal (A[,B[,C]] or auto)",
+        help: c"pace the collector in workers under freeze and immortal: auto (default), cpython or A[,B[,C]]",
         is_switch: false,
-        allowed: "auto, or one to three whole numbers, A[,B[,C]], the first above 0",
+        allowed: "auto, cpython, or one to three whole numbers, A[,B[,C]], the first above 0",
         apply: |config, value| {
-            config.pacing = match value {
+            config.pacing = Some(match value {
                 "auto" => Pacing::Auto,
+                "cpython" => Pacing::Cpython,
                 _ => Pacing::Fixed(thresholds(value)?),
-            };
+            });
             Some(())
         },
     },
@@ -224,10 +225,11 @@ mod tests {
     fn thresholds_are_one_to_three_numbers() {
         let set = |value| configured(&[("pycow-gc-threshold", value)]).map(|c| c.pacing);
         let fixed = |values: &[i32]| Pacing::Fixed(Thresholds::new(values).unwrap());
-        assert_eq!(set("50000,20"), Ok(fixed(&[50000, 20])));
-        assert_eq!(set(" 1, 2, 3 "), Ok(fixed(&[1, 2, 3])));
-        assert_eq!(set("auto"), Ok(Pacing::Auto));
-        for wrong in "|0|-1|+1|1,|1,2,3,4|1;2|x|3000000000|AUTO|auto,10".split('|') {
+        assert_eq!(set("50000,20"), Ok(Some(fixed(&[50000, 20]))));
+        assert_eq!(set(" 1, 2, 3 "), Ok(Some(fixed(&[1, 2, 3]))));
+        assert_eq!(set("auto"), Ok(Some(Pacing::Auto)));
+        assert_eq!(set("cpython"), Ok(Some(Pacing::Cpython)));
+        for wrong in "|0|-1|+1|1,|1,2,3,4|1;2|x|3000000000|AUTO|auto,10|cpython,10".split('|') {
             assert!(set(wrong).is_err(), "{wrong}");
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     collector,
     config::{ExitPolicy, GcPolicy},
     immortal,
-    linux::{clock, usage},
+    linux::{clock, malloc, usage},
     plugin::{Plugin, Process, Role},
     python::{files, garbage, interpreter::Gil, interpreters},
     sharing::{
@@ -39,6 +39,7 @@ pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
         );
     }
     let frozen = collector::freeze_heap(gil);
+    malloc::trim();
     plugin.frozen.store(frozen.objects, Relaxed);
     let only = frozen.interpreters > 1 && immortal;
     let which = if only {

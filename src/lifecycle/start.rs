@@ -221,7 +221,7 @@ fn announce(plugin: &Plugin) {
     let gc = match in_force {
         policy if policy.freezes() => match collector::known_thresholds() {
             Some(thresholds) => {
-                let paced = match config.pacing {
+                let paced = match config.pacing() {
                     Pacing::Auto => ", paced",
                     _ => "",
                 };

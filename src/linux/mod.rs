@@ -13,6 +13,7 @@ pub mod inventory;
 pub mod ksm;
 pub mod limits;
 pub mod loaded;
+pub mod malloc;
 pub mod mapping;
 pub mod mappings;
 pub mod memory;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     number,
-    pacing::{after, APP},
+    pacing::{after, APP, CPYTHON},
     started,
 };
 
@@ -23,6 +23,7 @@ fn collections_are_counted_whatever_the_policy() {
     for policy in ["keep", "freeze", "off"] {
         let options = [
             ("pycow-gc", policy),
+            CPYTHON,
             ("route", "^/json$ rpc:pycow.json"),
             ("route", "^/metrics$ rpc:pycow.prometheus"),
         ];

@@ -1,4 +1,4 @@
-//! `pycow-gc-threshold = auto`: collections are paced by what they cost and find.
+//! Collections are paced by what they cost and find (`pycow-gc-threshold = auto`, the default).
 
 use pycow_testkit::{default_host, hosts, Instance, Uwsgi};
 
@@ -63,7 +63,7 @@ def application(env, start):
     ).encode()]
 "#;
 
-const AUTO: (&str, &str) = ("pycow-gc-threshold", "auto");
+pub const CPYTHON: (&str, &str) = ("pycow-gc-threshold", "cpython");
 
 /// The answer to the last of so many requests.
 pub fn after(uwsgi: &Instance, path: &str, times: usize) -> String {
@@ -99,9 +99,9 @@ fn collections_that_find_little_become_rare_on_every_host() {
                 said(&answer, "now").to_owned(),
             )
         };
-        let (usually, thresholds) = collections(&[]);
+        let (usually, thresholds) = collections(&[CPYTHON]);
         assert_eq!(thresholds, usual(&host));
-        let (paced, thresholds) = collections(&[AUTO]);
+        let (paced, thresholds) = collections(&[]);
         assert_ne!(thresholds, usual(&host));
         assert!(paced * 3 < usually * 2, "{paced} of {usually}");
     }
@@ -114,9 +114,9 @@ fn few_objects_that_hold_much_are_not_waited_for() {
         number(&after(&uwsgi, "/large", 150), "alive")
     };
     // CPython counts objects, and these are few.
-    assert!(alive(&[]) > 100);
+    assert!(alive(&[CPYTHON]) > 100);
     // They are 1 MB each. How many come between two looks depends on the machine.
-    let paced = alive(&[AUTO]);
+    let paced = alive(&[]);
     assert!(paced < 60, "{paced}");
 }
 
@@ -124,7 +124,7 @@ fn few_objects_that_hold_much_are_not_waited_for() {
 fn full_collections_run_between_requests() {
     for host in hosts() {
         println!("{}", host.name);
-        let uwsgi = started(&host, APP, &[AUTO]);
+        let uwsgi = started(&host, APP, &[]);
         let answer = after(&uwsgi, "/late", 1500);
         assert!(number(&answer, "full") > 0, "{answer}");
         assert_eq!(number(&answer, "inside"), 0, "{answer}");
@@ -136,7 +136,7 @@ fn full_collections_run_between_requests() {
 #[test]
 fn what_the_application_sets_wins() {
     let host = default_host();
-    let uwsgi = started(&host, APP, &[AUTO]);
+    let uwsgi = started(&host, APP, &[]);
     after(&uwsgi, "/set", 1);
     until_logged(
         &uwsgi,
@@ -146,7 +146,7 @@ fn what_the_application_sets_wins() {
     assert_eq!(said(&after(&uwsgi, "/late", 300), "now"), "50,5,5");
 
     let while_loading = APP.replace("import gc", "import gc\ngc.set_threshold(321)");
-    let uwsgi = started(&host, &while_loading, &[AUTO]);
+    let uwsgi = started(&host, &while_loading, &[]);
     assert_eq!(said(&after(&uwsgi, "/temporary", 50), "now"), "321,10,10");
     uwsgi.await_log("set the collector's thresholds to 321,10,10: workers keep them");
 }
@@ -154,7 +154,7 @@ fn what_the_application_sets_wins() {
 #[test]
 fn without_its_eyes_it_gives_cpythons_own_back() {
     let host = default_host();
-    let uwsgi = started(&host, APP, &[AUTO]);
+    let uwsgi = started(&host, APP, &[]);
     after(&uwsgi, "/temporary", 100);
     after(&uwsgi, "/clear", 1);
     until_logged(&uwsgi, "the application emptied gc.callbacks");
@@ -163,7 +163,7 @@ fn without_its_eyes_it_gives_cpythons_own_back() {
 
 #[test]
 fn a_collector_that_is_switched_off_stays_off() {
-    let uwsgi = started(&default_host(), APP, &[AUTO]);
+    let uwsgi = started(&default_host(), APP, &[]);
     let before = number(&after(&uwsgi, "/disable", 1), "collections");
     let answer = after(&uwsgi, "/late", 1000);
     assert_eq!(number(&answer, "collections"), before, "{answer}");
@@ -182,7 +182,6 @@ fn threads_and_sub_interpreters_are_served() {
             .set("mount", format!("/second={second}"))
             .flag("manage-script-name")
             .set("threads", 3)
-            .set(AUTO.0, AUTO.1)
             .start();
         std::thread::scope(|scope| {
             for path in ["/late", "/second/late", "/temporary", "/second/temporary"] {
@@ -201,7 +200,7 @@ fn threads_and_sub_interpreters_are_served() {
 fn what_a_worker_forks_collects_too() {
     for host in hosts() {
         println!("{}", host.name);
-        let uwsgi = started(&host, APP, &[AUTO]);
+        let uwsgi = started(&host, APP, &[]);
         after(&uwsgi, "/temporary", 50);
         after(&uwsgi, "/fork", 3);
         assert!(!uwsgi.stop().log.contains("internal error"));
@@ -215,7 +214,7 @@ fn mules_keep_cpythons_own() {
     let host = default_host();
     let uwsgi = Uwsgi::on(&host).app(APP).file("mule.py", mule).with_pycow();
     let path = uwsgi.dir().join("mule.py").display().to_string();
-    let uwsgi = uwsgi.set("mule", path).set(AUTO.0, AUTO.1).start();
+    let uwsgi = uwsgi.set("mule", path).start();
     uwsgi.await_log("gc freeze (thresholds 700,10,10 in workers, paced), exit fast");
     uwsgi.await_log("mule (700, 10, 10)");
 }

@@ -106,8 +106,8 @@ pub fn chosen<'a>(workload: &'a Workload, args: &'a Args) -> impl Iterator<Item 
         "stock",
         "freeze",
         "immortal",
-        "freeze+auto",
-        "immortal+auto",
+        "freeze+cpython",
+        "immortal+cpython",
     ];
     let with_paths = !workload.warmup.is_empty();
     method::ALL.into_iter().filter(move |method| {

@@ -27,8 +27,8 @@ enum Kind {
     Inside(&'static str),
     /// pycow with that `pycow-gc`.
     Pycow(&'static str),
-    /// pycow with that `pycow-gc`, and collections paced by what they cost.
-    Paced(&'static str),
+    /// pycow with that `pycow-gc`, and CPython's own thresholds.
+    Unpaced(&'static str),
     /// pycow with that `pycow-gc`, and equal pages merged.
     Merged(&'static str),
 }
@@ -60,14 +60,14 @@ pub const ALL: [Method; 14] = [
     method("freeze", "pycow-gc = freeze", Kind::Pycow("freeze")),
     method("immortal", "pycow-gc = immortal", Kind::Pycow("immortal")),
     method(
-        "freeze+auto",
-        "pycow-gc = freeze, pycow-gc-threshold = auto",
-        Kind::Paced("freeze"),
+        "freeze+cpython",
+        "pycow-gc = freeze, pycow-gc-threshold = cpython",
+        Kind::Unpaced("freeze"),
     ),
     method(
-        "immortal+auto",
-        "pycow-gc = immortal, pycow-gc-threshold = auto",
-        Kind::Paced("immortal"),
+        "immortal+cpython",
+        "pycow-gc = immortal, pycow-gc-threshold = cpython",
+        Kind::Unpaced("immortal"),
     ),
     method(
         "freeze+ksm",
@@ -139,7 +139,7 @@ impl Method {
     /// Why this host or this machine cannot play it, if so.
     pub fn obstacle(self, host: &Host) -> Option<String> {
         match self.kind {
-            Kind::Pycow("immortal") | Kind::Paced("immortal") if host.python < (3, 12) => {
+            Kind::Pycow("immortal") | Kind::Unpaced("immortal") if host.python < (3, 12) => {
                 Some("needs CPython 3.12 or newer".into())
             }
             Kind::Inside("cinderx") if !paths::cinderx(host.python).exists() => {
@@ -196,9 +196,9 @@ impl Method {
                     false => uwsgi,
                 }
             }
-            Kind::Paced(gc) => {
+            Kind::Unpaced(gc) => {
                 let uwsgi = uwsgi.with_pycow().set("pycow-gc", gc);
-                uwsgi.set("pycow-gc-threshold", "auto")
+                uwsgi.set("pycow-gc-threshold", "cpython")
             }
             Kind::Merged(gc) => uwsgi.with_pycow().set("pycow-gc", gc).flag("pycow-ksm"),
         }

@@ -129,7 +129,7 @@ fn every_method_was_played(ran: &Ran, measured: &[String], host: &Host) {
                 number(line, "references") > 1 << 28
             }),
             // uwsgi.opt says "freeze" or "immortal" for them, too.
-            "freeze+ksm" | "freeze+auto" | "immortal+auto" => {}
+            "freeze+ksm" | "freeze+cpython" | "immortal+cpython" => {}
             other => panic!("{other}: a method that this test does not know"),
         }
     }
