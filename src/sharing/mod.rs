@@ -13,6 +13,7 @@ use crate::{
     plugin::{Plugin, Process, Role},
 };
 
+mod budget;
 pub mod collections;
 mod copied;
 pub mod instance_info;

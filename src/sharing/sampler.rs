@@ -1,4 +1,5 @@
-//! Who reads which memory when, within 0.4% of a core and 20 ms at a time.
+//! Who reads which memory when, within 0.4% of a core and 20 ms at a time: a part for samples, a part for what
+//! takes longer, so that neither waits for the other.
 
 use std::{
     io,
@@ -6,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{copied::Original, slot::Slot};
+use super::{budget::Budget, copied::Listed, slot::Slot};
 use crate::{
     linux::{
         channel::{Channel, MESSAGE},
@@ -77,18 +78,18 @@ struct Source {
 pub struct Sampler {
     sources: Vec<Source>,
     period: i64,
-    /// Nanoseconds of CPU that may be spent now.
-    budget: i64,
-    /// When the budget was last added to.
-    at: i64,
+    samples: Budget,
+    /// For looks at what was copied.
+    looks: Budget,
+    original: Listed,
 }
 
-/// 0.4% of a core, in nanoseconds a millisecond.
-const SHARE: i64 = 4_000;
-/// Nanoseconds that are spent at one time at most, give or take one read.
-const AT_ONCE: i64 = 15_000_000;
-/// Nanoseconds that have to be left for a look at what was copied: those of one. Samples go first.
-const A_LOOK: i64 = 6_000_000;
+/// 0.3% of a core, in nanoseconds a millisecond.
+const SAMPLES: i64 = 3_000;
+/// 0.1% of a core.
+const LOOKS: i64 = 1_000;
+/// Nanoseconds that are spent on either at one time at most, give or take one read.
+const AT_ONCE: i64 = 10_000_000;
 
 impl Sampler {
     /// Reads this process, and every process that hands itself over.
@@ -108,8 +109,9 @@ impl Sampler {
                 due: now + period,
             }],
             period,
-            budget: AT_ONCE,
-            at: now,
+            samples: Budget::new(SAMPLES, AT_ONCE, now),
+            looks: Budget::new(LOOKS, AT_ONCE, now),
+            original: Listed::default(),
         }
     }
 
@@ -138,12 +140,8 @@ impl Sampler {
 
     /// Reads what is due, as far as the budget goes, into the slot of its place; whether anything was.
     pub fn read_due(&mut self, now: i64, slot: impl Fn(Option<Role>) -> Option<Slot>) -> bool {
-        let earned = now.saturating_sub(self.at).saturating_mul(SHARE);
-        self.at = now;
-        self.budget = self.budget.saturating_add(earned).min(AT_ONCE);
         let mut read = false;
-        let mut original = None;
-        while self.budget > 0 {
+        while self.samples.allows(now) {
             let Some(next) = self.next_due(now) else {
                 break;
             };
@@ -151,13 +149,12 @@ impl Sampler {
             source.due = now + self.period;
             let before = clock::own_cpu();
             let usage = source.read();
+            let between = clock::own_cpu();
+            self.samples.spend(between.saturating_sub(before));
             let pages = source.pages.as_ref();
-            let copied = pages.filter(|_| self.budget >= A_LOOK).and_then(|pages| {
-                let original = original.get_or_insert_with(Original::own).as_ref()?;
-                Some(original.copied_by(pages, now.unsigned_abs()))
-            });
-            let cost = clock::own_cpu().saturating_sub(before);
-            self.budget -= i64::try_from(cost.as_nanos()).unwrap_or(i64::MAX);
+            let copied = pages.filter(|_| self.looks.allows(now));
+            let copied = copied.and_then(|pages| self.original.copied_by(pages, now));
+            self.looks.spend(clock::own_cpu().saturating_sub(between));
             read = true;
             let (role, pid) = (source.role, source.pid);
             match usage {
@@ -250,11 +247,10 @@ mod tests {
         for number in 1..500 {
             sampler.add(&message(number), vec![usage::descriptor().unwrap()], now);
         }
-        sampler.budget = 1_000_000;
-        sampler.at = now + 1000;
+        sampler.samples = Budget::new(SAMPLES, 1_000_000, now + 1000);
         assert!(sampler.read_due(now + 1000, |_| None));
         let waiting = sampler.sources.iter().filter(|it| it.due <= now + 1000);
-        assert!(waiting.count() > 100 && sampler.budget <= 0);
+        assert!(waiting.count() > 100 && !sampler.samples.allows(now + 1000));
         // 250 times what was spent passes before more is read.
         assert!(!sampler.read_due(now + 1000, |_| None));
     }
