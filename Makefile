@@ -118,9 +118,9 @@ matrix: ## the load tests on every uWSGI and CPython that this machine can offer
 	$(MAKE) build
 	cargo test --test load -- --nocapture
 
-fork-libraries: build ## database clients, tracing agents and the like: used in the master, forked, used in workers
+fork-libraries: build ## database clients, tracing agents and the like: over a fork and at exit, into docs/supported.md
 	tools/testkit/setup --fork-libraries
-	cargo test --test fork_libraries -- --ignored
+	cargo test --test fork_libraries -- --ignored --nocapture --test-threads=2
 
 # Of what processor the files are that others get: x86_64 or aarch64.
 ARCH ?= $(shell uname -m)
