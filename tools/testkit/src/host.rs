@@ -40,13 +40,25 @@ pub struct Host {
 }
 
 /// All hosts of this machine, by flavour and version: those that
-/// `tools/testkit/setup` made in `.hosts/`, and Debian's; or those in `$PYCOW_HOSTS` alone.
+/// `tools/testkit/setup` made in `.hosts/`, and Debian's; or those in `$PYCOW_HOSTS` alone; or `$PYCOW_HOST` alone.
 ///
 /// # Panics
 /// If there are none.
 pub fn hosts() -> Vec<Host> {
     static HOSTS: OnceLock<Vec<Host>> = OnceLock::new();
-    HOSTS.get_or_init(find).clone()
+    HOSTS
+        .get_or_init(|| only().map_or_else(find, |host| vec![host]))
+        .clone()
+}
+
+/// The folder of one host, or `installed`: all tests run on that one (`make matrix`).
+fn only() -> Option<Host> {
+    let named = PathBuf::from(env::var_os("PYCOW_HOST")?);
+    let host = match named.to_str() {
+        Some("installed") => debian(),
+        _ => host_in(&named),
+    };
+    Some(host.unwrap_or_else(|| panic!("PYCOW_HOST: no uWSGI in {}", named.display())))
 }
 
 /// The host of tests that need just one: the pyuwsgi wheel under the
@@ -55,6 +67,9 @@ pub fn hosts() -> Vec<Host> {
 /// # Panics
 /// If `tools/testkit/setup` has not prepared it.
 pub fn default_host() -> Host {
+    if let Some(host) = only() {
+        return host;
+    }
     fs::read_link(prepared().join("default"))
         .ok()
         .and_then(|name| host_in(&prepared().join(name)))
