@@ -141,5 +141,8 @@ fn a_half_loaded_application_runs_no_hook() {
     let ran = hooks_in(app, |uwsgi| uwsgi.flag("lazy-apps"));
     assert!(ran.iter().all(|(pycow, stock)| pycow <= stock), "{ran:?}");
     // One alone may be an old one.
-    assert!(ran.len() == 1 || ran.iter().any(|(_, stock)| *stock == 0), "{ran:?}");
+    assert!(
+        ran.len() == 1 || ran.iter().any(|(_, stock)| *stock == 0),
+        "{ran:?}"
+    );
 }
