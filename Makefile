@@ -113,14 +113,13 @@ suites: build ## Django's, SQLAlchemy's and pandas' own tests in an immortal wor
 faults: setup build ## what may go wrong, beside stock, into docs/supported.md: 3 minutes
 	PYCOW_LONG=1 cargo test --test faults -- --nocapture --test-threads=2
 
-matrix: ## the load tests on every uWSGI and CPython that this machine can offer
-	tools/testkit/setup --all
-	$(MAKE) build
-	cargo test --test load -- --nocapture
+matrix: build ## the behaviour suite on every uWSGI and CPython to be had, into docs/supported.md: HOSTS=part of a name,..
+	tools/testkit/setup --matrix '$(HOSTS)'
+	HOSTS='$(HOSTS)' cargo test --test matrix -- --nocapture
 
-fork-libraries: build ## database clients, tracing agents and the like: used in the master, forked, used in workers
+fork-libraries: build ## database clients, tracing agents and the like: over a fork and at exit, into docs/supported.md
 	tools/testkit/setup --fork-libraries
-	cargo test --test fork_libraries -- --ignored
+	cargo test --test fork_libraries -- --ignored --nocapture --test-threads=2
 
 # Of what processor the files are that others get: x86_64 or aarch64.
 ARCH ?= $(shell uname -m)

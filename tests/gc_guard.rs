@@ -1,6 +1,6 @@
 //! `pycow-gc-guard`: code that changes the collector's policy is overruled, and named once.
 
-use pycow_testkit::{default_host, hosts, Uwsgi};
+use pycow_testkit::{default_host, hosts, skip, Flavour, Uwsgi};
 
 /// Line 4 and the lines in `application` are looked for in the log.
 const APP: &str = r#"import gc
@@ -53,6 +53,9 @@ fn under_off_callers_are_overruled_and_named_once() {
 fn a_function_taken_before_pycow_came_is_overruled_too() {
     // In the wheel Python runs before uWSGI does: the only place where code can be that early.
     let host = default_host();
+    if host.flavour != Flavour::Pyuwsgi {
+        return skip("this uWSGI is no wheel");
+    }
     let start = "import gc, sys; sys.early = gc.enable\nimport pyuwsgi; pyuwsgi.run()\n";
     let app = "import gc, sys\n\ndef application(env, start):\n    sys.early()\n    \
                start('200 OK', [])\n    return [str(gc.get_threshold()[0]).encode()]\n";

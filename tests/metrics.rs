@@ -9,9 +9,9 @@ use std::{
 };
 
 use pycow_testkit::{
-    proc,
+    default_host, proc,
     reporting::{reporting, stats, until, within},
-    Instance, Uwsgi,
+    skip, Flavour, Instance, Uwsgi,
 };
 use serde_json::Value;
 
@@ -126,6 +126,9 @@ fn metrics_dir_has_a_file_of_each() {
 
 #[test]
 fn pushers_push_them() {
+    if default_host().flavour != Flavour::Pyuwsgi {
+        return skip("this uWSGI has no pusher for statsd");
+    }
     let statsd = UdpSocket::bind("127.0.0.1:0").unwrap();
     let carbon = TcpListener::bind("127.0.0.1:0").unwrap();
     statsd.set_read_timeout(LIMIT).unwrap();

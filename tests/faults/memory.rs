@@ -66,8 +66,11 @@ const CASES: &[Case] = &[
 ];
 
 fn tried(fault: &mut Fault, cases: &[Case]) {
-    let host = hosts().into_iter().find(|host| host.python >= (3, 12));
-    let host = host.expect("a CPython whose objects can be immortal");
+    // Where objects can be immortal, if there is one.
+    let host = hosts()
+        .into_iter()
+        .max_by_key(|host| host.python == (3, 12))
+        .expect("a host");
     for (pieces, when, options) in cases {
         let what = format!("pieces of {pieces} bytes since the {when}, {options:?}");
         let log = both(&what, |who| {

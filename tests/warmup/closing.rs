@@ -2,7 +2,7 @@
 
 use std::{io::Read, net::TcpListener, thread};
 
-use pycow_testkit::{default_host, Uwsgi};
+use pycow_testkit::{default_host, prepared, skip, Uwsgi};
 
 /// Takes connections and keeps them until the other end closes.
 fn server() -> u16 {
@@ -63,6 +63,9 @@ def application(env, start):
 
 #[test]
 fn djangos_connections_are_closed() {
+    if default_host().python < (3, 10) {
+        return skip("this Django wants CPython 3.10");
+    }
     let app = r#"
 import os, sys
 from django.conf import settings
@@ -86,6 +89,7 @@ application = get_wsgi_application()
 "#;
     let uwsgi = Uwsgi::on(&default_host())
         .app(app)
+        .set("pythonpath", prepared().join("django").display())
         .with_pycow()
         .set("pycow-warmup", "/")
         .start();

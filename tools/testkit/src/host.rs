@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -39,14 +40,52 @@ pub struct Host {
     pub interpreter: Option<PathBuf>,
 }
 
+impl Host {
+    /// What it says of its own version, as `2.0.30`.
+    ///
+    /// # Panics
+    /// If it says none.
+    pub fn version(&self) -> String {
+        let output = Command::new(&self.uwsgi).arg("--version").output();
+        let said = String::from_utf8(output.expect("it starts").stdout).expect("a version");
+        let version = said.trim();
+        version.trim_end_matches("-debian").to_owned()
+    }
+
+    /// Whether a user without privileges can start its Python: one that lies in root's own folder is out of
+    /// reach once uWSGI is that user. In the wheel Python runs before.
+    pub fn runs_as_anybody(&self) -> bool {
+        let python = self
+            .interpreter
+            .as_ref()
+            .and_then(|path| path.canonicalize().ok());
+        let may_pass =
+            |dir: &Path| fs::metadata(dir).is_ok_and(|it| it.permissions().mode() & 1 == 1);
+        self.flavour == Flavour::Pyuwsgi
+            || python.is_none_or(|path| path.ancestors().skip(1).all(may_pass))
+    }
+}
+
 /// All hosts of this machine, by flavour and version: those that
-/// `tools/testkit/setup` made in `.hosts/`, and Debian's; or those in `$PYCOW_HOSTS` alone.
+/// `tools/testkit/setup` made in `.hosts/`, and Debian's; or those in `$PYCOW_HOSTS` alone; or `$PYCOW_HOST` alone.
 ///
 /// # Panics
 /// If there are none.
 pub fn hosts() -> Vec<Host> {
     static HOSTS: OnceLock<Vec<Host>> = OnceLock::new();
-    HOSTS.get_or_init(find).clone()
+    HOSTS
+        .get_or_init(|| only().map_or_else(find, |host| vec![host]))
+        .clone()
+}
+
+/// The folder of one host, or `installed`: all tests run on that one (`make matrix`).
+fn only() -> Option<Host> {
+    let named = PathBuf::from(env::var_os("PYCOW_HOST")?);
+    let host = match named.to_str() {
+        Some("installed") => debian(),
+        _ => host_in(&named),
+    };
+    Some(host.unwrap_or_else(|| panic!("PYCOW_HOST: no uWSGI in {}", named.display())))
 }
 
 /// The host of tests that need just one: the pyuwsgi wheel under the
@@ -55,6 +94,9 @@ pub fn hosts() -> Vec<Host> {
 /// # Panics
 /// If `tools/testkit/setup` has not prepared it.
 pub fn default_host() -> Host {
+    if let Some(host) = only() {
+        return host;
+    }
     fs::read_link(prepared().join("default"))
         .ok()
         .and_then(|name| host_in(&prepared().join(name)))

@@ -5,7 +5,7 @@ use std::{io::Read, os::unix::net::UnixStream, path::Path};
 use serde_json::Value;
 
 pub use crate::until::until;
-use crate::{default_host, Instance, Uwsgi};
+use crate::{default_host, Flavour, Instance, Uwsgi};
 
 /// A heap of some 40 MB; `/touch` writes to a part of it, `/rpc` answers what uwsgi.rpc does.
 pub const APP: &str = r#"
@@ -32,10 +32,14 @@ const ROUTES: [&str; 3] = [
 
 /// A uWSGI with pycow that answers `/metrics` and `/json`, and samples every `period` seconds.
 pub fn reporting(period: u32) -> Uwsgi {
-    let uwsgi = Uwsgi::on(&default_host())
-        .app(APP)
-        .with_pycow()
-        .set("pycow-sample", period);
+    let host = default_host();
+    let uwsgi = Uwsgi::on(&host);
+    // Built in elsewhere.
+    let uwsgi = match host.flavour {
+        Flavour::Debian => uwsgi.set("plugin", "rpc"),
+        _ => uwsgi,
+    };
+    let uwsgi = uwsgi.app(APP).with_pycow().set("pycow-sample", period);
     ROUTES
         .iter()
         .fold(uwsgi, |uwsgi, route| uwsgi.set("route", route))

@@ -73,10 +73,20 @@ fn with_row(
         move |row: &&&str| row.split('|').nth(2) == Some(&*cell)
     };
     let yes = rows.iter().filter(is(Verdict::Yes)).count();
-    let skipped = rows.iter().filter(is(Verdict::Skipped)).count();
-    let tried = rows.len() - skipped;
+    let apart = [
+        (Verdict::Skipped, "skipped"),
+        (Verdict::StockFails, "where uWSGI alone fails"),
+    ];
+    let (mut tried, mut besides) = (rows.len(), String::new());
+    for (verdict, what) in apart {
+        let count = rows.iter().filter(is(verdict)).count();
+        tried -= count;
+        if count > 0 {
+            besides += &format!("; {count} {what}");
+        }
+    }
     Some(format!(
-        "{before}{start}{yes} of {tried} tried.\n\n{}\n{}\n{end}{after}",
+        "{before}{start}{yes} of {tried}{besides}.\n\n{}\n{}\n{end}{after}",
         head.join("\n"),
         rows.join("\n")
     ))
@@ -94,11 +104,11 @@ mod tests {
         let how = |text: &str| [text.to_owned()];
         let one = with_row(EMPTY, "modes", "first", Verdict::No, &how("bad")).unwrap();
         let two = with_row(&one, "modes", "second", Verdict::Yes, &how("a|b")).unwrap();
-        assert!(two.contains("1 of 2 tried.\n"), "{two}");
+        assert!(two.contains("1 of 2.\n"), "{two}");
         let three = with_row(&two, "modes", "first", Verdict::Skipped, &how("none here")).unwrap();
         assert_eq!(
             three,
-            "a\n<!-- modes -->\n1 of 1 tried.\n\n| mode | works | how |\n| --- | --- | --- |\n\
+            "a\n<!-- modes -->\n1 of 1; 1 skipped.\n\n| mode | works | how |\n| --- | --- | --- |\n\
              | first | skipped | none here |\n| second | yes | a/b |\n<!-- /modes -->\nb\n"
         );
         assert!(with_row(&three, "hosts", "first", Verdict::Yes, &[]).is_none());
