@@ -7,22 +7,17 @@ import sys
 from pathlib import Path
 
 LOCK = Path(__file__).resolve().parent.parent / "Cargo.lock"
-TARGET = "x86_64-unknown-linux-gnu"
 
 
-def linked(metadata):
-    """The packages that the plugin reaches by normal dependencies: no build script, no test."""
-    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    reached, left = set(), [metadata["resolve"]["root"]]
-    while left:
-        package = left.pop()
-        if package in reached:
-            continue
-        reached.add(package)
-        for dependency in nodes[package]["deps"]:
-            if any(kind["kind"] is None for kind in dependency["dep_kinds"]):
-                left.append(dependency["pkg"])
-    return reached
+def linked():
+    """Names and versions of what the plugin reaches: no build script, no macro, no test."""
+    edges = ["--package", "pycow", "--edges", "normal,no-proc-macro"]
+    for arch in ("x86_64", "aarch64"):
+        edges += ["--target", f"{arch}-unknown-linux-gnu"]
+    command = ["cargo", "tree", "--locked", *edges, "--prefix", "none", "--format", "{p}"]
+    tree = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    # `libc v0.2.1`, and behind that where a crate of this checkout lies.
+    return {(name, version[1:]) for name, version, *_ in map(str.split, filter(str.strip, tree.splitlines()))}
 
 
 def checksums():
@@ -44,11 +39,11 @@ def component(package, pinned):
 
 def main():
     """The exit status."""
-    command = ["cargo", "metadata", "--format-version=1", "--locked", "--filter-platform", TARGET]
+    command = ["cargo", "metadata", "--format-version=1", "--locked"]
     metadata = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-    root, pinned = metadata["resolve"]["root"], checksums()
-    wanted = linked(metadata)
-    packages = sorted((p for p in metadata["packages"] if p["id"] in wanted), key=lambda p: p["name"])
+    root, pinned, wanted = metadata["resolve"]["root"], checksums(), linked()
+    found = (p for p in metadata["packages"] if (p["name"], p["version"]) in wanted)
+    packages = sorted(found, key=lambda p: p["name"])
     bill = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
