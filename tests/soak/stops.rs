@@ -1,4 +1,4 @@
-//! A uWSGI that is stopped before it has come up: from its first fork on. Until then uWSGI ignores SIGTERM.
+//! A uWSGI that is stopped before it has come up.
 
 use std::{
     thread,
