@@ -22,10 +22,8 @@ use crate::{
 /// `UWSGI_END_CODE` (uwsgi.h).
 const END_CODE: c_int = 30;
 
-/// With what a process leaves that was told before it had handlers.
-static STATUS: AtomicI32 = AtomicI32::new(END_CODE);
-/// How many seconds it has for that while it loads its own applications, none of whose hooks run in
-/// stock uWSGI either.
+/// How many seconds a worker has that is told while it loads its own applications, none of whose hooks
+/// run in stock uWSGI either.
 const LOADING_GRACE: u32 = 1;
 
 /// The signal that told this process to leave; 0: none.
@@ -130,12 +128,15 @@ pub fn in_mule(plugin: &'static Plugin, gil: &Gil<'_>, handlers: &Handlers) {
     }
 }
 
-/// uWSGI ends this process in its own way, maybe for an application that could not be loaded, of which
-/// up to 2.0.29 it tells the master by a signal: what that sends back does not change the status.
-pub fn host_exits(status: c_int) {
-    STATUS.store(status, Relaxed);
+/// uWSGI ends this process in its own way: no grace is over any more.
+pub fn host_exits() {
+    TOLD.store(0, Relaxed);
     if MEANS.load(Relaxed) == LATER {
+        // For an application that could not be loaded. Up to 2.0.29 uWSGI tells the master by a signal:
+        // what that sends back is not to change the status.
         signals::hold();
+    } else {
+        MEANS.store(HOST, Relaxed);
     }
 }
 
@@ -204,7 +205,7 @@ fn past_grace() {
     GRACE_IS_OVER.store(true, Relaxed);
     if MEANS.load(Relaxed) < AT_WAIT {
         // What stood there before is its master's.
-        process::exit_now(STATUS.load(Relaxed));
+        process::exit_now(END_CODE);
     }
     signals::as_before(signal);
 }

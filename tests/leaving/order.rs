@@ -62,6 +62,28 @@ fn with_pycow_exit_full_the_interpreter_is_torn_down_too() {
 }
 
 #[test]
+fn the_grace_of_a_request_is_not_that_of_a_teardown() {
+    const SLOW: &str = "
+@atexit.register
+def slow():
+    say('begins')
+    time.sleep(2.5)
+    say('ends')
+";
+    for exit in ["fast", "full"] {
+        let uwsgi = with_app(&default_host(), SLOW)
+            .set("pycow-exit", exit)
+            .set("pycow-exit-grace", 1)
+            .start();
+        let worker = only_worker(&uwsgi);
+        uwsgi.kill(worker, SIGTERM);
+        uwsgi.await_gone(worker);
+        uwsgi.await_log(&format!("(pid {worker}) leaves after "));
+        assert_eq!(said(&uwsgi.log(), worker), ["begins", "ends"], "{exit}");
+    }
+}
+
+#[test]
 fn the_order_is_that_of_a_uwsgi_without_pycow() {
     let host = default_host();
     let uwsgi = Uwsgi::on(&host).app(&format!("{SAY}{HOOKS}")).start();
