@@ -42,21 +42,31 @@ pub fn advice(method: &str, warm: bool, answer: &Answer) -> Vec<String> {
         false => "pycow-warmup runs it before the fork.",
     };
     say(answer.copied.code, format!("{code}{earlier}"));
-    if is_much(causes.writes) {
-        if let Some(class) = rewritten(answer) {
-            words.push(format!(
-                "{} were copied as objects were really written, most of them of {}: a class that rewrites itself. \
-                 Look at which attributes a request sets; what changes is best kept apart from what does not.",
-                megabytes(causes.writes),
-                class
-            ));
+    let content = causes
+        .writes
+        .saturating_sub(answer.copied.code + answer.copied.free_blocks);
+    let written = "were copied as content was really written";
+    match rewritten(answer) {
+        Some(class) => say(
+            causes.writes,
+            format!(
+                "{written}, most of it objects of {class}: a class that rewrites itself. Look at which attributes a \
+                 request sets; what changes is best kept apart from what does not."
+            ),
+        ),
+        None => {
+            let earlier = match warm {
+                true => "Warm more kinds of requests: what has grown before the fork is shared.",
+                false => "pycow-warmup has them grow before the fork.",
+            };
+            say(
+                content,
+                format!(
+                    "{written}: tables of dicts and lists, memory of C code, as when caches and counters grow. {earlier}"
+                ),
+            );
         }
     }
-    let mut say = |bytes: u64, text: String| {
-        if is_much(bytes) {
-            words.push(format!("{} {text}", megabytes(bytes)));
-        }
-    };
     let made = "are new: workers made them. What all of them make alike, such as a cache that every worker fills or \
                 a module that the first request imports, is shared if it is there before the fork: ";
     let earlier = match warm {
@@ -158,7 +168,7 @@ mod tests {
             &answer(0, written.clone(), copied("shop.Product", 8 * MB)),
         );
         assert!(
-            own[0].contains("most of them of shop.Product: a class that rewrites itself"),
+            own[0].contains("objects of shop.Product: a class that rewrites itself"),
             "{own:?}"
         );
         let builtin = advice(
@@ -166,6 +176,9 @@ mod tests {
             false,
             &answer(0, written, copied("dict", 8 * MB)),
         );
-        assert_eq!(builtin, ["Nothing stands out."]);
+        assert!(
+            builtin[0].contains("as when caches and counters grow"),
+            "{builtin:?}"
+        );
     }
 }

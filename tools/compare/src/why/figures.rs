@@ -15,7 +15,7 @@ pub const HEADS: [&str; 7] = [
     "unknown",
 ];
 
-/// How many types are shown.
+/// How many types are shown; beside them stand four things that have none.
 const TYPES: usize = 20;
 
 fn megabytes(bytes: u64) -> String {
@@ -110,7 +110,7 @@ pub fn shown(told: &Told) -> Shown<'_> {
         advice: answer
             .map(|it| advice(told.method, told.method.ends_with("+warm"), it))
             .unwrap_or_default(),
-        things: things.into_iter().take(TYPES).map(thing).collect(),
+        things: things.into_iter().take(TYPES + 4).map(thing).collect(),
         mappings: mappings
             .map(|one| {
                 // Of a path, the file.
