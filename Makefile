@@ -134,6 +134,8 @@ packages: tools ## plugin for glibc 2.17 and newer, wheel, .deb and .rpm, in tar
 # long. And that Debian has no uWSGI of 2.0.30 or newer, which one test needs beside it.
 not_emulated = --skip bound:: --skip a_hook_that_hits_its_bound --skip a_half_loaded_application
 
+emulated = PYCOW_PATIENCE=10 PYCOW_HOSTS=$(CURDIR)/.hosts/$(ARCH) PYCOW_PLUGIN=$(dist) cargo test --no-fail-fast
+
 ifeq ($(ARCH),$(shell uname -m))
 dist: packages ## the same, and the plugin tried on every host; one of another processor on an emulated one
 	tools/testkit/setup
@@ -142,8 +144,8 @@ dist: packages ## the same, and the plugin tried on every host; one of another p
 else
 dist: packages
 	tools/testkit/setup --emulated $(ARCH)
-	PYCOW_HOSTS=$(CURDIR)/.hosts/$(ARCH) PYCOW_PLUGIN=$(dist) cargo test --no-fail-fast \
-		--test load --test policy --test immortal --test leaving --test report -- --test-threads=1 $(not_emulated)
+	$(emulated) --test load --test leaving --test report -- --test-threads=1 $(not_emulated)
+	$(emulated) --test collector --test immortal -- --test-threads=1 policy:: shared:: ends::
 endif
 
 test-install: packages ## the packages on machines that have nothing of this: needs root and a network, 2 minutes

@@ -1,6 +1,7 @@
 //! The smallest HTTP client that does: one GET a connection, no crate between
 //! the load generator and the socket.
 
+use crate::patience::patient;
 use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, TcpStream},
@@ -37,8 +38,8 @@ impl Response {
 /// If the connection fails or is cut before an answer's header is whole.
 pub fn get(port: u16, path: &str) -> io::Result<Response> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
+    stream.set_read_timeout(Some(patient(LIMIT)))?;
+    stream.set_write_timeout(Some(patient(LIMIT)))?;
     // HTTP/1.0: the answer ends where the connection does.
     write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
     let mut answer = Vec::new();

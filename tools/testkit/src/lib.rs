@@ -22,6 +22,7 @@ mod instance;
 mod lines;
 pub mod load;
 mod log;
+mod patience;
 mod port;
 pub mod proc;
 mod process;

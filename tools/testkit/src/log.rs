@@ -1,5 +1,6 @@
 //! What uWSGI writes, read as it comes.
 
+use crate::patience::patient;
 use rustix::{
     event::{poll, PollFd, PollFlags},
     io::ioctl_fionread,
@@ -94,7 +95,7 @@ impl Log {
         limit: Duration,
         mut found: impl FnMut(&str) -> Option<T>,
     ) -> Result<T, InVain> {
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now() + patient(limit);
         let mut state = self.lock();
         loop {
             if let Some(answer) = found(&state.text()) {

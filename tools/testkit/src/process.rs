@@ -1,5 +1,6 @@
 //! Signals to processes and waiting for their end, by pid.
 
+use crate::patience::patient;
 use rustix::{
     event::{poll, PollFd, PollFlags, Timespec},
     io::Errno,
@@ -33,7 +34,7 @@ pub(crate) fn ended_within(pid: i32, limit: Duration) -> bool {
         Err(Errno::SRCH) => return true,
         Err(error) => panic!("pidfd_open({pid}): {error}"),
     };
-    let deadline = Instant::now() + limit;
+    let deadline = Instant::now() + patient(limit);
     loop {
         let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now()))
             .expect("a limit of seconds fits");

@@ -1,5 +1,6 @@
 //! Waiting for what nobody announces.
 
+use crate::patience::patient;
 use std::{
     thread,
     time::{Duration, Instant},
@@ -19,7 +20,7 @@ pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
 /// If there is none by then.
 pub fn until_within<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     const PAUSE: Duration = Duration::from_millis(20);
-    let start = Instant::now();
+    let (start, limit) = (Instant::now(), patient(limit));
     loop {
         if let Some(answer) = ask() {
             return answer;
