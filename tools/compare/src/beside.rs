@@ -39,7 +39,7 @@ fn warming(compared: &Compared) -> Vec<String> {
 fn warmed(warm: &Measured, cold: &Measured) -> Option<String> {
     let ratio = |of: fn(&Round) -> f64| ratios(&warm.rounds, &cold.rounds, of);
     let private = ratio(|round| round.load.curve.last().map_or(0.0, |point| point.private))?;
-    let copied = |one: &Measured| Some(one.rounds.last()?.load.copied? as f64 / 1_048_576.0);
+    let copied = |one: &Measured| Some(one.rounds.last()?.copied? as f64 / 1_048_576.0);
     let copied = match (copied(warm), copied(cold)) {
         (Some(warm), Some(cold)) => {
             format!(" (of a worker's, copied are {warm:.1} MB beside {cold:.1} MB)")

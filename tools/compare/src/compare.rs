@@ -10,6 +10,7 @@ use crate::{
     progress::Progress,
     results::{Compared, Measured},
     run,
+    why::Answer,
     workload::Workload,
 };
 
@@ -150,13 +151,22 @@ fn one_round(
     let watch = Watch::start();
     let running = run::start(workload, host, method, workload.workers)?;
     let load = running.serve(requests)?;
+    let copied = copied(&running, method);
     let restart = running.restart()?;
     let others = watch.others();
     Ok(Round {
         load,
         restart,
+        copied,
         others,
     })
+}
+
+/// What of a worker's private memory is copied, where a method has pycow.
+fn copied(running: &run::Running<'_>, method: Method) -> Option<u64> {
+    let (answer, _) = method.is_pycow().then(|| running.why().ok())??;
+    let answer: Answer = serde_json::from_str(&answer).ok()?;
+    answer.copied_bytes()
 }
 
 fn in_short(round: &Round) -> String {

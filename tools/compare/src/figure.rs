@@ -12,6 +12,9 @@ pub struct Round {
     pub load: Load,
     /// The restart.
     pub restart: Restart,
+    /// Of the private memory of the worker that was asked, the copied bytes, where pycow can tell them.
+    #[serde(default)]
+    pub copied: Option<u64>,
     /// What other programs took of all processors meanwhile, from 0 to 1.
     #[serde(default)]
     pub others: f64,

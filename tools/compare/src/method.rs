@@ -126,11 +126,6 @@ impl Method {
         self.kind == Kind::Stock
     }
 
-    /// pycow is loaded.
-    pub fn has_pycow(self) -> bool {
-        matches!(self.kind, Kind::Pycow(_) | Kind::Merged(_))
-    }
-
     /// Equal pages are merged: that takes time after the load.
     pub fn merges(self) -> bool {
         matches!(self.kind, Kind::Merged(_))
@@ -158,8 +153,11 @@ impl Method {
     }
 
     /// pycow is a part of it.
-    fn is_pycow(self) -> bool {
-        matches!(self.kind, Kind::Pycow(_) | Kind::Merged(_))
+    pub fn is_pycow(self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Pycow(_) | Kind::Unpaced(_) | Kind::Merged(_)
+        )
     }
 
     /// Has pycow look on at a method that goes without it, and leave everything as it is.

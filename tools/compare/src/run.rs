@@ -62,26 +62,6 @@ pub struct Load {
     pub collecting: f64,
     /// Requests that failed.
     pub errors: u64,
-    /// What of one worker's private memory pycow found to be copied, bytes; the rest the worker has made.
-    #[serde(default)]
-    pub copied: Option<u64>,
-}
-
-/// Where the wrapper answers what pycow has to say of a worker's private memory.
-const WHY: &str = "/pycow-bench/why";
-
-/// What is read of that.
-#[derive(Deserialize)]
-struct Why {
-    mappings: Vec<Mapping>,
-    /// What could not be told: then copied pages may stand under new ones.
-    missing: Option<String>,
-}
-
-/// One kind of mapping.
-#[derive(Deserialize)]
-struct Mapping {
-    copied: u64,
 }
 
 /// A uWSGI that serves a workload.
@@ -192,20 +172,7 @@ impl Running<'_> {
             collections: noted.number - notes_before.number,
             collecting: (noted.nanoseconds - notes_before.nanoseconds) as f64 / 1e6,
             errors: served.errors,
-            copied: self.copied(),
         })
-    }
-
-    /// The copied bytes of the worker that answers, if pycow is loaded and can tell.
-    fn copied(&self) -> Option<u64> {
-        if !self.method.has_pycow() {
-            return None;
-        }
-        let mount = self.workload.mount();
-        let answer = self.uwsgi.try_get(&format!("{mount}{WHY}")).ok()?;
-        let why: Why = serde_json::from_str(&answer.body).ok()?;
-        let told = why.missing.is_none();
-        told.then(|| why.mappings.iter().map(|one| one.copied).sum())
     }
 
     /// uWSGI's log so far.

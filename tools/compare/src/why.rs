@@ -118,6 +118,12 @@ pub struct Causes {
 }
 
 impl Answer {
+    /// What was inherited once, if that can be told apart from what is new.
+    pub fn copied_bytes(&self) -> Option<u64> {
+        let told = self.missing.is_none();
+        told.then(|| self.mappings.iter().map(|one| one.copied).sum())
+    }
+
     /// What was never inherited.
     pub fn new_bytes(&self) -> u64 {
         self.mappings.iter().map(|one| one.new).sum()

@@ -94,12 +94,6 @@ impl Workload {
         }
     }
 
-    /// What every path begins with: where it is mounted, if it is.
-    pub fn mount(&self) -> &str {
-        let mount = self.mount.as_deref().unwrap_or_default();
-        mount.trim_end_matches('/')
-    }
-
     /// Each worker loads it, or the master does.
     pub fn with_lazy_apps(mut self, lazy: bool) -> Self {
         self.lines

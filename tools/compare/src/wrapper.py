@@ -4,7 +4,7 @@ into an application, and takes notes that only Python can take. The application 
 The environment tells what to do. PYCOW_BENCH_MODULE: `module[:callable]`, or PYCOW_BENCH_FILE: a file.
 PYCOW_BENCH_CALLABLE: its callable, where the name does not say. PYCOW_BENCH_METHOD: bootstrap, recipe, cinderx, warm, or nothing.
 PYCOW_BENCH_WARMUP: a file of paths that are served twice each, before the fork.
-PYCOW_BENCH_WHY: the query at which the answer of `pycow.why` is served instead.
+At the query `pycow.why` the answer of that function is served instead.
 PYCOW_BENCH_NOTES: a folder with two files: `numbers`, for every process its number of garbage collections, the
 nanoseconds in them and those of its first request, and `hooks`, one line for every exit hook that ran.
 """
@@ -23,8 +23,6 @@ import uwsgi
 
 NOTES = os.environ["PYCOW_BENCH_NOTES"]
 METHOD = os.environ.get("PYCOW_BENCH_METHOD")
-# No path of an application: there pycow says why its memory is private.
-WHY = "/pycow-bench/why"
 SLOT = struct.Struct("=qqq")
 
 with open(os.path.join(NOTES, "numbers"), "r+b") as file:
@@ -103,8 +101,8 @@ loaded = load()
 
 def application(environ, start_response):
     global asked
-    if environ["PATH_INFO"].endswith(WHY):
-        start_response("200 OK", [])
+    if environ["QUERY_STRING"] == "pycow.why":
+        start_response("200 OK", [("Content-Type", "application/json")])
         return [uwsgi.rpc(None, b"pycow.why")]
     if asked or not uwsgi.worker_id() or "pycow.warmup" in environ:
         return loaded(environ, start_response)
@@ -147,12 +145,3 @@ elif METHOD == "warm":
         getattr(body, "close", lambda: None)()
     # In the words of pycow.
     print("warmup: served %d targets in %.3f s" % (len(paths), time.perf_counter() - start), file=sys.stderr, flush=True)
-
-if "PYCOW_BENCH_WHY" in os.environ:
-    served = application
-
-    def application(environ, start_response):
-        if environ["QUERY_STRING"] != os.environ["PYCOW_BENCH_WHY"]:
-            return served(environ, start_response)
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [uwsgi.rpc(None, b"pycow.why")]

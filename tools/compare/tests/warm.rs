@@ -60,7 +60,7 @@ fn warming_and_lazy_apps_are_compared_in_one_run() {
         assert!(warming >= COLD, "{name}: {warming} ms");
         assert_eq!(numbers(&restart(name)["first_requests"]).len(), 2, "{name}");
     }
-    let copied = |name: &str| method(&results, name)["rounds"][0]["load"]["copied"].as_u64();
+    let copied = |name: &str| method(&results, name)["rounds"][0]["copied"].as_u64();
     assert!(copied("freeze+warm") > Some(0));
     assert_eq!(copied("stock+warm"), None);
     assert_eq!(restart("stock")["warming"], 0.0);

@@ -7,7 +7,7 @@ use pycow_testkit::Host;
 use super::{launch, Running};
 use crate::{method::Method, workload::Workload};
 
-/// The query by which the wrapper knows the question.
+/// The query by which the wrapper knows the question; an application has none of that name.
 const QUESTION: &str = "pycow.why";
 
 /// Starts so many workers that answer the question.
@@ -21,12 +21,7 @@ pub fn start_watched<'a>(
     workers: usize,
 ) -> Result<Running<'a>, String> {
     let uwsgi = method.watched(workload.uwsgi(host, method, workers));
-    launch(
-        uwsgi.env("PYCOW_BENCH_WHY", QUESTION),
-        workload,
-        method,
-        workers,
-    )
+    launch(uwsgi, workload, method, workers)
 }
 
 impl Running<'_> {
