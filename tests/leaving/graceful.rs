@@ -174,6 +174,6 @@ fn idle_workers_do_not_wait_for_their_grace() {
     uwsgi.kill(worker, SIGTERM);
     assert!(proc::gone_within(
         worker,
-        std::time::Duration::from_secs(20)
+        std::time::Duration::from_secs(40)
     ));
 }

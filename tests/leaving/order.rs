@@ -76,6 +76,8 @@ def slow():
             .set("pycow-exit-grace", 1)
             .start();
         let worker = only_worker(&uwsgi);
+        // Idle, so that it leaves at once.
+        uwsgi.settle();
         uwsgi.kill(worker, SIGTERM);
         uwsgi.await_gone(worker);
         uwsgi.await_log(&format!("(pid {worker}) leaves after "));
