@@ -113,9 +113,11 @@ suites: build ## Django's, SQLAlchemy's and pandas' own tests in an immortal wor
 faults: setup build ## what may go wrong, beside stock, into docs/supported.md: 3 minutes
 	PYCOW_LONG=1 cargo test --test faults -- --nocapture --test-threads=2
 
-matrix: build ## the behaviour suite on every uWSGI and CPython to be had, into docs/supported.md: HOSTS=part of a name,..
+matrix: tools ## the behaviour suite on every uWSGI and CPython to be had, into docs/supported.md: HOSTS=part of a name,..
 	tools/testkit/setup --matrix '$(HOSTS)'
-	HOSTS='$(HOSTS)' cargo test --test matrix -- --nocapture
+	tools/testkit/setup --dist
+	packaging/build plugin $(ARCH)
+	PYCOW_PLUGIN=$(dist) HOSTS='$(HOSTS)' cargo test --test matrix -- --nocapture
 
 fork-libraries: build ## database clients, tracing agents and the like: over a fork and at exit, into docs/supported.md
 	tools/testkit/setup --fork-libraries
