@@ -1,6 +1,10 @@
 //! A running uWSGI, and what is left of one.
 
-use crate::signal::{SIGCONT, SIGSTOP, SIGTERM};
+mod ending;
+
+pub use ending::Finished;
+
+use crate::signal::SIGTERM;
 use crate::{
     http::{self, Response},
     lines::{accepting, mules_in, spoolers_in, workers_in, Helpers},
@@ -15,7 +19,7 @@ use std::{
     io::{self, Write},
     os::unix::process::CommandExt,
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -25,9 +29,6 @@ use tempfile::TempDir;
 // Generous, for a machine that is busy with other things: a limit costs its time only where a test fails.
 const START_LIMIT: Duration = Duration::from_secs(60);
 const LOG_LIMIT: Duration = Duration::from_secs(60);
-const END_LIMIT: Duration = Duration::from_secs(120);
-/// For those whose master has ended already.
-const STRAGGLER_LIMIT: Duration = Duration::from_secs(20);
 /// For a uWSGI whose application never sleeps.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -44,16 +45,6 @@ pub struct Instance {
     ini: String,
     dir: TempDir,
     _port: Port,
-}
-
-/// A uWSGI that has ended. Dropped by a panic, it prints its ini and its log.
-#[derive(Debug)]
-pub struct Finished {
-    /// How the master, or the only process, ended.
-    pub status: ExitStatus,
-    /// All that was written.
-    pub log: String,
-    ini: String,
 }
 
 impl Instance {
@@ -236,28 +227,6 @@ impl Instance {
         }
     }
 
-    /// Whether uWSGI and all its children have ended within `limit`.
-    pub fn ends_within(&self, limit: Duration) -> bool {
-        let begin = Instant::now();
-        process::ended_within(self.pid(), limit)
-            && matches!(
-                self.log
-                    .wait(limit.saturating_sub(begin.elapsed()), |_| None::<()>),
-                Err(InVain::Ended)
-            )
-    }
-
-    /// Waits until that process has ended.
-    ///
-    /// # Panics
-    /// If that takes more than two minutes.
-    pub fn await_gone(&self, pid: i32) {
-        assert!(
-            process::ended_within(pid, END_LIMIT),
-            "process {pid} still there after {END_LIMIT:?}"
-        );
-    }
-
     /// Writes a letter to `fifo` in its folder, its `master-fifo`, once that is there: workers may be
     /// quicker than their master.
     ///
@@ -270,70 +239,6 @@ impl Instance {
         fifo.write_all(letter.as_bytes()).expect("a reader");
     }
 
-    /// Waits until its parent knows that this process has ended, too.
-    ///
-    /// # Panics
-    /// If that takes more than a minute.
-    pub fn await_reaped(&self, pid: i32) {
-        self.await_gone(pid);
-        let folder = Path::new("/proc").join(pid.to_string());
-        until("parent that waits for it", || {
-            (!folder.exists()).then_some(())
-        });
-    }
-
-    /// How a worker ended after `leave`, as wait(2) tells it. Only its master learns that: it is held
-    /// until the status was read from the zombie.
-    pub fn wait_status(&self, worker: i32, leave: impl FnOnce()) -> i32 {
-        self.signal(SIGSTOP);
-        leave();
-        self.await_gone(worker);
-        let status = proc::wait_status(worker);
-        self.signal(SIGCONT);
-        status
-    }
-
-    /// Ends uWSGI with SIGTERM and waits for it.
-    ///
-    /// # Panics
-    /// If that takes more than two minutes.
-    pub fn stop(self) -> Finished {
-        self.settle();
-        self.signal(SIGTERM);
-        self.wait_for_end(END_LIMIT)
-    }
-
-    /// Waits for a uWSGI that ends by itself, or was told to.
-    ///
-    /// # Panics
-    /// If that takes more than a minute.
-    pub fn finish(self) -> Finished {
-        self.wait_for_end(START_LIMIT)
-    }
-
-    fn wait_for_end(mut self, limit: Duration) -> Finished {
-        assert!(
-            process::ended_within(self.pid(), limit),
-            "uWSGI still there after {limit:?}"
-        );
-        // Its children may have something left to say.
-        let _ = self.log.wait(STRAGGLER_LIMIT, |_| None::<()>);
-        Finished {
-            status: self.kill_all(),
-            log: self.log(),
-            ini: self.ini.clone(),
-        }
-    }
-
-    /// Kills whoever is left. The leader is reaped last: until then its pid,
-    /// and so the group's number, cannot be given to somebody else.
-    fn kill_all(&mut self) -> ExitStatus {
-        process::kill_group(self.pid());
-        self.over = true;
-        self.watchdog.shell.wait().expect("the watchdog is ours");
-        self.child.wait().expect("uWSGI is our child")
-    }
-
     fn wait<T>(&self, limit: Duration, what: &str, found: impl FnMut(&str) -> Option<T>) -> T {
         self.log
             .wait(limit, found)
@@ -341,28 +246,6 @@ impl Instance {
                 InVain::Ended => panic!("uWSGI ended while a test waited for {what}"),
                 InVain::TimedOut => panic!("no {what} within {limit:?}"),
             })
-    }
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        if self.over {
-            return;
-        }
-        self.kill_all();
-        print_if_panicking(&self.ini, &self.log());
-    }
-}
-
-impl Drop for Finished {
-    fn drop(&mut self) {
-        print_if_panicking(&self.ini, &self.log);
-    }
-}
-
-fn print_if_panicking(ini: &str, log: &str) {
-    if thread::panicking() {
-        eprintln!("--- uwsgi.ini\n{ini}--- log\n{log}---");
     }
 }
 

@@ -133,6 +133,25 @@ fn a_panic_leaves_no_process() {
 }
 
 #[test]
+fn a_master_that_another_forked_is_killed_with_it() {
+    let uwsgi = Uwsgi::on(&default_host()).app(HELLO);
+    let fifo = uwsgi.dir().join("fifo");
+    let uwsgi = uwsgi.set("master-fifo", fifo.display()).start();
+    uwsgi.settle();
+    uwsgi.command("f");
+    uwsgi.await_accepting(2);
+    let pids = proc::children(uwsgi.pid());
+    let second = pids
+        .iter()
+        .copied()
+        .find(|&pid| !proc::children(pid).is_empty());
+    let pids = [proc::children(second.expect("a second master")), pids].concat();
+    drop(uwsgi);
+    let soon = Duration::from_secs(60);
+    assert!(pids.iter().all(|&pid| proc::gone_within(pid, soon)));
+}
+
+#[test]
 fn load_is_counted() {
     let uwsgi = hello();
     let report = load::run(uwsgi.port(), |n| format!("/{n}"), 500, 4);
