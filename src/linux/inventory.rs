@@ -25,7 +25,7 @@ impl Inventory {
 
     /// As it is now.
     pub fn now() -> Self {
-        let own = rustix::process::getpid().as_raw_pid();
+        let own = super::process::pid();
         Self {
             // The listing's own descriptor is closed by the time its link is read.
             descriptors: numbers("/proc/self/fd")

@@ -90,13 +90,13 @@ fn process(out: &mut impl Write, role: Role, sample: &Sample, now: i64) -> fmt::
         sample.ksm,
         Thousandths(now.saturating_sub(sample.at).max(0) as u64),
     )?;
-    let Some(copied) = sample.copied else {
+    let Some([copied, new]) = sample.causes() else {
         return Ok(());
     };
-    let new = sample.private - copied;
     write!(
         out,
-        ",\"private_by_cause\":{{\"copied\":{copied},\"new\":{new}}}"
+        ",\"private_by_cause\":{{\"{}\":{},\"{}\":{}}}",
+        copied.0, copied.1, new.0, new.1
     )
 }
 

@@ -33,6 +33,15 @@ pub struct Sample {
     pub at: i64,
 }
 
+impl Sample {
+    /// Private memory by what made it so, as it is called where it is published; none as long as that is not
+    /// known. They add up to it.
+    pub fn causes(&self) -> Option<[(&'static str, u64); 2]> {
+        let copied = self.copied?;
+        Some([("copied", copied), ("new", self.private - copied)])
+    }
+}
+
 /// The numbers of a slot that other code may watch in place, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gauge {

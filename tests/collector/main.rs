@@ -13,6 +13,15 @@ fn started(host: &Host, app: &str, options: &[(&str, &str)]) -> Instance {
     options.iter().fold(uwsgi, set).start()
 }
 
+/// A uWSGI with pycow, that application, and the same in an interpreter of its own at `/second`.
+fn mounted_twice(host: &Host, app: &str) -> Uwsgi {
+    let uwsgi = Uwsgi::on(host).app(app).file("second.py", app).with_pycow();
+    let second = uwsgi.dir().join("second.py").display().to_string();
+    uwsgi
+        .set("mount", format!("/second={second}"))
+        .flag("manage-script-name")
+}
+
 /// What stands behind `name=` in an answer.
 fn said<'a>(answer: &'a str, name: &str) -> &'a str {
     let (_, rest) = answer.split_once(&format!("{name}=")).expect(answer);

@@ -2,7 +2,7 @@
 
 use pycow_testkit::{default_host, hosts, Instance, Uwsgi};
 
-use crate::{number, said, started, usual};
+use crate::{mounted_twice, number, said, started, usual};
 
 /// Each path does something that matters to a collector; every answer says what is in force, and what
 /// was collected by generation.
@@ -173,16 +173,7 @@ fn a_collector_that_is_switched_off_stays_off() {
 fn threads_and_sub_interpreters_are_served() {
     for host in hosts() {
         println!("{}", host.name);
-        let uwsgi = Uwsgi::on(&host)
-            .app(APP)
-            .file("second.py", APP)
-            .with_pycow();
-        let second = uwsgi.dir().join("second.py").display().to_string();
-        let uwsgi = uwsgi
-            .set("mount", format!("/second={second}"))
-            .flag("manage-script-name")
-            .set("threads", 3)
-            .start();
+        let uwsgi = mounted_twice(&host, APP).set("threads", 3).start();
         std::thread::scope(|scope| {
             for path in ["/late", "/second/late", "/temporary", "/second/temporary"] {
                 let uwsgi = &uwsgi;

@@ -2,7 +2,7 @@
 
 use pycow_testkit::{default_host, hosts, Uwsgi};
 
-use crate::{number, started, usual_first};
+use crate::{mounted_twice, number, started, usual_first};
 
 /// Answers what the collector is set to, and what was true in the first line.
 const APP: &str = r#"
@@ -97,15 +97,7 @@ fn with_lazy_apps_each_worker_freezes_its_own_and_the_log_says_so() {
 fn sub_interpreters_get_the_same_policy() {
     for host in hosts() {
         println!("{}", host.name);
-        let uwsgi = Uwsgi::on(&host)
-            .app(APP)
-            .file("second.py", APP)
-            .with_pycow();
-        let second = uwsgi.dir().join("second.py").display().to_string();
-        let uwsgi = uwsgi
-            .set("mount", format!("/second={second}"))
-            .flag("manage-script-name")
-            .start();
+        let uwsgi = mounted_twice(&host, APP).start();
         for path in ["/", "/second"] {
             let answer = uwsgi.get(path).body;
             assert_eq!(number(&answer, "first"), 0, "{path}: {answer}");

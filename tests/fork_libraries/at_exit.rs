@@ -149,12 +149,8 @@ fn check(ports: &Ports, sent: impl Fn() -> usize, expected: &[Expected]) {
 #[ignore = "make fork-libraries"]
 fn what_is_told_to_a_server() {
     let server = Sink::start();
-    let ports = Ports {
-        sink: server.port,
-        ..Ports::default()
-    };
     check(
-        &ports,
+        &server.ports(),
         || server.count(),
         &[
             ("sentry_sdk", true, 0, "0"),

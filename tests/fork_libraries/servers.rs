@@ -17,6 +17,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::Ports;
+
 /// A folder of those that `make fork-libraries` prepares.
 pub fn prepared(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -214,6 +216,14 @@ pub struct Sink {
 }
 
 impl Sink {
+    /// What a client that talks to this one alone is told.
+    pub fn ports(&self) -> Ports {
+        Ports {
+            sink: self.port,
+            ..Ports::default()
+        }
+    }
+
     pub fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();

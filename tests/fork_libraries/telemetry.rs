@@ -1,16 +1,13 @@
 //! Tracing agents, metrics, and clients of HTTP.
 
-use crate::{check, servers::Sink, Library, Ports};
+use crate::{check, servers::Sink, Library};
 
 #[test]
 #[ignore = "make fork-libraries"]
 fn telemetry() {
     let server = Sink::start();
     check(
-        &Ports {
-            sink: server.port,
-            ..Ports::default()
-        },
+        &server.ports(),
         &[
             Library {
                 name: "sentry_sdk",
@@ -58,10 +55,7 @@ fn telemetry() {
 fn http() {
     let server = Sink::start();
     check(
-        &Ports {
-            sink: server.port,
-            ..Ports::default()
-        },
+        &server.ports(),
         &[
             Library {
                 name: "requests",

@@ -76,21 +76,6 @@ IS(sizeof(PyASCIIObject), 48);
 IS(sizeof(PyUnicodeObject), 80);
 #endif
 
-/* buffers: buffer.rs */
-AT(Py_buffer, buf, 0, void *);
-AT(Py_buffer, obj, 8, PyObject *);
-AT(Py_buffer, len, 16, Py_ssize_t);
-AT(Py_buffer, itemsize, 24, Py_ssize_t);
-AT(Py_buffer, readonly, 32, int);
-AT(Py_buffer, ndim, 36, int);
-AT(Py_buffer, format, 40, char *);
-AT(Py_buffer, shape, 48, Py_ssize_t *);
-AT(Py_buffer, strides, 56, Py_ssize_t *);
-AT(Py_buffer, suboffsets, 64, Py_ssize_t *);
-AT(Py_buffer, internal, 72, void *);
-IS(sizeof(Py_buffer), 80);
-IS(PyBUF_FULL_RO, 0x11c);
-
 /* what instances of a class are: heap.rs, `Flags` */
 IS(Py_TPFLAGS_LONG_SUBCLASS, 1UL << 24);
 IS(Py_TPFLAGS_LIST_SUBCLASS, 1UL << 25);

@@ -1,9 +1,9 @@
 //! Signals reach the process that they are for, and cut no hook short.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
-use pycow_testkit::{default_host, one_of_each, proc, Instance, Uwsgi};
+use pycow_testkit::{default_host, one_of_each, proc, Uwsgi};
 
 use super::{farewell, only_worker, said, start, status_of, with_app, Gate, END_CODE, HOOKS, SAY};
 
@@ -44,35 +44,6 @@ atexit.register(say, "the first hook")
         let expected = ["the first hook", "waits", "waited"];
         assert_eq!(said(&log, worker), expected, "master: {master}");
         assert!(farewell(&log, worker).contains(", hooks took "));
-    }
-}
-
-/// uWSGI starts with SIGTERM and SIGHUP ignored, and in a shell's background job with SIGINT.
-#[test]
-fn a_worker_that_is_told_before_it_has_handlers_leaves_all_the_same() {
-    const APP: &str = r#"
-def told():
-    if not os.path.exists("told"):
-        open("told", "w").close()
-        say("told")
-        os.kill(os.getpid(), int(os.environ["SIGNAL"]))
-uwsgi.post_fork_hook = told
-atexit.register(say, "the hook")
-"#;
-    for host in one_of_each() {
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            let uwsgi = with_app(&host, APP)
-                .env("SIGNAL", signal.to_string())
-                .through("trap '' INT; exec \"$@\"")
-                .start();
-            // Another takes its place.
-            uwsgi.await_accepting(2);
-            let line = uwsgi.await_log(" says: told");
-            let pid = line.split(' ').next().unwrap().parse().unwrap();
-            let what = format!("{}, signal {signal}", host.name);
-            assert_eq!(said(&uwsgi.log(), pid), ["told", "the hook"], "{what}");
-            assert!(farewell(&uwsgi.log(), pid).contains(", hooks took "));
-        }
     }
 }
 
@@ -251,75 +222,4 @@ def application(env, start):
             assert!(line.ends_with("hooks not run: it is busy"), "{line}");
         }
     }
-}
-
-/// A worker that is told to leave before it has handlers, by a signal that uWSGI was started with as
-/// ignored, such as whatever a shell starts in the background. Whether it leaves within the limit.
-fn leaves_at_ignored(uwsgi: Uwsgi, limit: Duration) -> bool {
-    let gate = Gate::in_dir(uwsgi.dir());
-    let born = "
-def born():
-    if not os.path.exists('born'):
-        open('born', 'w').close()
-        os.write(2, b'%d is born\\n' % os.getpid())
-        open('gate').readline()
-uwsgi.post_fork_hook = born
-";
-    let uwsgi = uwsgi
-        .app(&format!("{SAY}{born}"))
-        .through("trap '' INT; exec \"$@\"")
-        .launch();
-    let line = uwsgi.await_log(" is born");
-    let worker = line.split(' ').next().unwrap().parse().unwrap();
-    uwsgi.kill(worker, SIGINT);
-    gate.open();
-    // It, or who takes its place.
-    uwsgi.await_accepting(1);
-    proc::gone_within(worker, limit)
-}
-
-#[test]
-fn a_worker_hears_an_ignored_signal_before_it_has_handlers() {
-    for host in one_of_each() {
-        assert!(
-            leaves_at_ignored(Uwsgi::on(&host).with_pycow(), Duration::from_secs(60)),
-            "{}",
-            host.name
-        );
-    }
-    let stock = Uwsgi::on(&default_host());
-    assert!(!leaves_at_ignored(stock, Duration::from_secs(3)), "stock");
-}
-
-/// An instance that was told to stop while it loads its application, and then has loaded it.
-fn stopped_while_loading(uwsgi: Uwsgi) -> (Instance, Gate) {
-    let gate = Gate::in_dir(uwsgi.dir());
-    let loads = "say('loads')\nopen('gate').readline()\n";
-    let uwsgi = uwsgi.app(&format!("{SAY}{loads}")).launch();
-    uwsgi.await_log(" says: loads");
-    uwsgi.signal(SIGTERM);
-    gate.open();
-    (uwsgi, gate)
-}
-
-#[test]
-fn who_stops_an_instance_that_is_loading_is_heard() {
-    for host in one_of_each() {
-        for master in [true, false] {
-            let uwsgi = Uwsgi::on(&host).with_pycow();
-            let uwsgi = if master { uwsgi } else { uwsgi.unset("master") };
-            let (uwsgi, _gate) = stopped_while_loading(uwsgi);
-            let limit = Duration::from_secs(60);
-            assert!(uwsgi.ends_within(limit), "{}, {master}", host.name);
-        }
-    }
-}
-
-/// So that the test above can fail.
-#[test]
-fn in_stock_it_serves_as_if_nothing_had_come() {
-    let (uwsgi, _gate) = stopped_while_loading(Uwsgi::on(&default_host()));
-    uwsgi.await_accepting(1);
-    uwsgi.get("/");
-    assert!(!uwsgi.ends_within(Duration::from_secs(3)));
 }

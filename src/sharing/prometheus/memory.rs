@@ -67,12 +67,11 @@ fn sizes(
             is_first = false;
         }
         let number = role.number();
-        match (role, sample.copied.filter(|_| name == PRIVATE)) {
+        match (role, sample.causes().filter(|_| name == PRIVATE)) {
             (Role::Master, _) => writeln!(out, "{full} {}", size(&sample))?,
             (_, None) => writeln!(out, "{full}{{{who}_id=\"{number}\"}} {}", size(&sample))?,
-            (_, Some(copied)) => {
-                let new = sample.private - copied;
-                for (cause, bytes) in [("copied", copied), ("new", new)] {
+            (_, Some(causes)) => {
+                for (cause, bytes) in causes {
                     writeln!(
                         out,
                         "{full}{{{who}_id=\"{number}\",cause=\"{cause}\"}} {bytes}"
