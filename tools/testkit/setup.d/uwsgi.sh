@@ -1,0 +1,84 @@
+# shellcheck shell=bash
+# uWSGI from PyPI, for each CPython of this machine.
+
+PYUWSGI='pyuwsgi==2.0.30.post1'
+UWSGI='uwsgi==2.0.31'
+# Of CPython 3: those that pycow supports.
+MINORS=({8..15})
+
+# A host's folder is its name in the tests: flavour, uWSGI's version, CPython's.
+host_name() {
+    local version=${2#*==}
+    echo "$1-${version%.post*}-py3.$3"
+}
+
+# pyuwsgi is a wheel or nothing: `--only-binary` skips a CPython that has none.
+pyuwsgi() {
+    local name extra=()
+    name=$(host_name pyuwsgi "$PYUWSGI" "$1")
+    [[ $1 == "$default" ]] && extra=("$DJANGO") && ln -sfn "$name" "$HOSTS/default"
+    venv "$name" "$2" --only-binary pyuwsgi "$PYUWSGI" "${extra[@]}"
+}
+
+# The same for the newest CPython that there is.
+newest_pyuwsgi() {
+    local minor python
+    for minor in $(printf '%s\n' "${MINORS[@]}" | sort -rn); do
+        python=$(python_for "$minor") && pyuwsgi "$minor" "$python" && return
+    done
+    return 1
+}
+
+# Always compiled here: a wheel left in pip's cache may date from a time
+# without PCRE. A pyenv libpython is found through the run path that uWSGI's
+# own build sets.
+pypi() {
+    venv "$(host_name pypi "$UWSGI" "$1")" "$2" --no-cache-dir --no-binary uwsgi "$UWSGI"
+}
+
+# matrix_host FLAVOUR REQUIREMENT MINOR WHY: one more host, in a folder of its own, if it is asked for; if it
+# cannot be had, a note there says why.
+matrix_host() {
+    local name word python how=(--no-cache-dir --no-binary uwsgi) asked=
+    name=$(host_name "$1" "$2" "$3")
+    [[ -z $words ]] && asked=1
+    for word in ${words//,/ }; do [[ $name == *"$word"* ]] && asked=1; done
+    [[ -n $asked ]] && python=$(python_for "$3") || return 0
+    [[ $1 == pyuwsgi ]] && how=(--only-binary pyuwsgi)
+    mkdir -p "$HOSTS/matrix"
+    rm -f "$HOSTS/matrix/$name.skipped"
+    HOSTS=$HOSTS/matrix venv "$name" "$python" "${how[@]}" "$2" && return
+    say "skipped $name: $4"
+    echo "$4" >"$HOSTS/matrix/$name.skipped"
+}
+
+# matrix WORDS: those hosts.
+matrix() {
+    local words=$1 version minor
+    for version in 2.0.24 2.0.25.1 2.0.26 2.0.27.post1 2.0.28.post1 2.0.29 2.0.31; do
+        matrix_host pyuwsgi "pyuwsgi==$version" "$default" 'PyPI has no such wheel'
+    done
+    for version in 2.0.21 2.0.22 2.0.23 2.0.24 2.0.25.1 2.0.26 2.0.27 2.0.28 2.0.29 2.0.30; do
+        matrix_host pypi "uwsgi==$version" "$default" 'it does not compile here'
+    done
+    for minor in "${MINORS[@]}"; do
+        [[ " $default 12 13 " == *" $minor "* ]] || matrix_host pypi "$UWSGI" "$minor" 'it does not compile here'
+    done
+    mkdir -p "$HOSTS/matrix"
+    echo 'no mirror of Ubuntu is set up here' >"$HOSTS/matrix/debian-ubuntu-22.04-py3.10.skipped"
+}
+
+# Those that `make test` runs on: a wheel for every CPython, and a build for three of them.
+pypi_hosts() {
+    local minor python flavour flavours
+    for minor in "${MINORS[@]}"; do
+        python=$(python_for "$minor") || continue
+        flavours=(pyuwsgi)
+        [[ " $default 12 13 " == *" $minor "* ]] && flavours+=(pypi)
+        for flavour in "${flavours[@]}"; do
+            "$flavour" "$minor" "$python" && continue
+            [[ $minor == "$default" ]] && die "$flavour for the default CPython 3.$minor is needed"
+            say "skipped $flavour for CPython 3.$minor"
+        done
+    done
+}
