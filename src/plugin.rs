@@ -174,3 +174,30 @@ impl Process {
         self.requests.fetch_add(1, Relaxed) + 1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_that_is_missing_is_named() {
+        let missing = |exit, fork, waits| Redirected { exit, fork, waits }.missing();
+        assert_eq!(missing(true, true, true), "");
+        assert!(missing(true, false, true).contains("fork or signals"));
+        assert_eq!(missing(true, true, false), missing(true, false, true));
+        assert!(missing(false, true, true).contains("exit handler"));
+    }
+
+    #[test]
+    fn only_workers_and_mules_are_called_by_number() {
+        let names = [
+            Role::Master,
+            Role::Worker(2),
+            Role::Mule(1),
+            Role::Spooler(3),
+        ]
+        .map(|role| role.to_string());
+        assert_eq!(names, ["master", "worker 2", "mule 1", "spooler"]);
+        assert_eq!((Role::Master.number(), Role::Spooler(3).number()), (0, 3));
+    }
+}

@@ -116,8 +116,7 @@ fn name_threads(gil: &Gil<'_>, option: &str, fresh: &Inventory, hooks: &str) -> 
     interpreters::all(gil, |gil, _| {
         match call(gil, c"name_threads", &[&left, hooks]) {
             Ok(lines) => {
-                // The last line has the numbers of those that no thread of this interpreter is.
-                let (lines, rest) = lines.rsplit_once("N\t").unwrap_or((&lines, ""));
+                let (lines, rest) = without_strangers(&lines);
                 report::log(option, lines);
                 left = rest.into();
             }
@@ -128,6 +127,12 @@ fn name_threads(gil: &Gil<'_>, option: &str, fresh: &Inventory, hooks: &str) -> 
     outcome
 }
 
+/// What is to be logged, and the numbers of threads that are none of that interpreter's: the last line,
+/// behind `N` and a tab.
+fn without_strangers(answer: &str) -> (&str, &str) {
+    answer.rsplit_once("N\t").unwrap_or((answer, ""))
+}
+
 fn words<'a>(numbers: impl IntoIterator<Item = &'a i32>) -> String {
     let words: Vec<String> = numbers.into_iter().map(i32::to_string).collect();
     words.join(" ")
@@ -135,4 +140,21 @@ fn words<'a>(numbers: impl IntoIterator<Item = &'a i32>) -> String {
 
 fn call(gil: &Gil<'_>, function: &CStr, arguments: &[&str]) -> Result<String, PyErr> {
     Script::load(gil, &SOURCES)?.call(function, arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_of_others_come_last() {
+        let answer = "W\tthread MAIN\tof x\nN\t12 13";
+        assert_eq!(
+            without_strangers(answer),
+            ("W\tthread MAIN\tof x\n", "12 13")
+        );
+        assert_eq!(without_strangers("N\t"), ("", ""));
+        assert_eq!(without_strangers("W\tall"), ("W\tall", ""));
+        assert_eq!(words(&[7, 12]), "7 12");
+    }
 }

@@ -4,7 +4,10 @@
 //! The order is load, collect, warm, freeze: garbage of the load leaves holes that the warm-up
 //! fills, while holes right before the fork would be filled by every worker, which copies the pages.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use crate::{
     config::Config,
@@ -45,6 +48,12 @@ struct Mount {
     what: String,
 }
 
+impl fmt::Display for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\t{}", self.point, self.what)
+    }
+}
+
 /// uWSGI loaded an application of `mount = point=what`.
 pub fn mounted(point: &str, what: &str) {
     let (point, what) = (point.into(), what.into());
@@ -81,10 +90,7 @@ fn serve(config: &Config, host: &Host, gil: &Gil<'_>) {
     // master), which Python does not know.
     let _alarm = Kept::of(libc::SIGALRM);
     let option = |name| host.text_option(name).unwrap_or_default();
-    let mounts: String = lock()
-        .iter()
-        .map(|mount| format!("{}\t{}\n", mount.point, mount.what))
-        .collect();
+    let mounts: String = lock().iter().map(Mount::to_string).collect();
     let made = option(c"paste") + &option(c"pecan");
     let arguments = [
         mounts.as_str(),
@@ -100,15 +106,19 @@ fn serve(config: &Config, host: &Host, gil: &Gil<'_>) {
     ];
     let mut sub_interpreters = 0;
     interpreters::all(gil, |_, is_main| sub_interpreters += usize::from(!is_main));
-    // The main one comes first, then from the youngest to the oldest.
-    let mut index = 0;
-    interpreters::all(gil, |gil, is_main| {
-        let number = index.to_string();
-        index = if is_main { sub_interpreters } else { index - 1 };
+    let mut numbers = numbers(sub_interpreters);
+    interpreters::all(gil, |gil, _| {
+        let number = numbers.next().unwrap_or_default().to_string();
         let mut all: Vec<&str> = vec![&number];
         all.extend(arguments);
         say(call(gil, c"run", &all));
     });
+}
+
+/// Of the interpreters in the order of [`interpreters::all`], the main one first and then from the
+/// youngest to the oldest: their numbers by age.
+fn numbers(sub_interpreters: usize) -> impl Iterator<Item = usize> {
+    std::iter::once(0).chain((1..=sub_interpreters).rev())
 }
 
 fn call(gil: &Gil<'_>, function: &std::ffi::CStr, arguments: &[&str]) -> Result<(), PyErr> {
@@ -120,5 +130,16 @@ fn call(gil: &Gil<'_>, function: &std::ffi::CStr, arguments: &[&str]) -> Result<
 fn say(outcome: Result<(), PyErr>) {
     if let Err(raised) = outcome {
         log::error!("{OPTION}: {raised}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interpreters_are_numbered_by_age() {
+        assert_eq!(numbers(0).collect::<Vec<_>>(), [0]);
+        assert_eq!(numbers(3).collect::<Vec<_>>(), [0, 3, 2, 1]);
     }
 }

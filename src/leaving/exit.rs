@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    decisions::{self, is_half_loaded, Worker},
     exit_line::{ExitLine, Hooks, LineBuffer, Memory},
     safe_points,
 };
@@ -96,10 +97,9 @@ pub fn at_exit(plugin: &'static Plugin, process: &'static Process, told: Told) -
 /// pycow is to see to the leaving of this process. Where uWSGI would run no hook of a half-loaded
 /// application, neither does pycow.
 fn is_ours(plugin: &Plugin, process: &Process) -> bool {
-    let is_loaded = process.stage.ready.load(Relaxed)
-        || !plugin.host.lazy_apps()
-        || !matches!(process.role, Role::Worker(_));
-    plugin.config.exit == ExitPolicy::Fast && STAGE.load(Relaxed) == STAYING && is_loaded
+    plugin.config.exit == ExitPolicy::Fast
+        && STAGE.load(Relaxed) == STAYING
+        && !is_half_loaded(process, plugin.host.lazy_apps())
 }
 
 /// This process is leaving, and no signal is to disturb it.
@@ -141,23 +141,17 @@ fn leave(plugin: &Plugin, process: &Process, told: Told, status: c_int) {
     }
 }
 
-/// uWSGI's own guards (plugins/python/python_plugin.c, `uwsgi_python_atexit`).
+/// Why no hooks are to be run, if they are not.
 fn no_hooks(plugin: &Plugin, process: &Process) -> Option<&'static str> {
-    const TOO_LATE: &str = "it did not come to an end in time";
-    let Role::Worker(number) = process.role else {
-        return safe_points::is_past_grace().then_some(TOO_LATE);
+    let worker = match process.role {
+        Role::Worker(number) => Some(Worker {
+            is_hijacked: process.stage.ready.load(Relaxed) && !process.stage.serving.load(Relaxed),
+            is_busy: plugin.host.is_worker_busy(number) && !safe_points::have_threads_ended(),
+            is_async: plugin.host.is_async(),
+        }),
+        _ => None,
     };
-    if process.stage.ready.load(Relaxed) && !process.stage.serving.load(Relaxed) {
-        Some("it is hijacked")
-    } else if plugin.host.is_worker_busy(number) && !safe_points::have_threads_ended() {
-        Some("it is busy")
-    } else if safe_points::is_past_grace() {
-        Some(TOO_LATE)
-    } else if plugin.host.is_async() {
-        Some("it is in async mode")
-    } else {
-        None
-    }
+    decisions::no_hooks(worker, safe_points::is_past_grace())
 }
 
 /// The limit under which hooks run; what is written when it is over says which process it is.

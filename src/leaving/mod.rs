@@ -1,5 +1,6 @@
 //! Feature: leaving. Every hook runs, no request is cut off, the interpreter stays as it is.
 
+mod decisions;
 pub mod exit;
 mod exit_line;
 pub mod loading;

@@ -9,6 +9,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering::Relaxed},
 };
 
+use super::decisions::Told;
 use crate::{
     linux::{
         process,
@@ -21,10 +22,6 @@ use crate::{
 
 /// `UWSGI_END_CODE` (uwsgi.h).
 const END_CODE: c_int = 30;
-
-/// How many seconds a worker has that is told while it loads its own applications, none of whose hooks
-/// run in stock uWSGI either.
-const LOADING_GRACE: u32 = 1;
 
 /// The signal that told this process to leave; 0: none.
 static TOLD: AtomicI32 = AtomicI32::new(0);
@@ -157,19 +154,16 @@ pub fn told(signal: c_int, handlers: &Handlers) {
     let Some((plugin, process)) = known.filter(|_| means != HOST) else {
         return signals::as_before(signal);
     };
-    let before = TOLD.load(Relaxed);
-    if before == 0 || signal != GRACEFUL {
-        // A master that has asked gracefully may lose its patience.
+    let told = Told {
+        signal,
+        before: TOLD.load(Relaxed),
+        is_ready: means != LATER,
+        loads: plugin.host.lazy_apps(),
+    };
+    if told.counts() {
         TOLD.store(signal, Relaxed);
     }
-    let loads = means == LATER && plugin.host.lazy_apps();
-    if (loads || signal != GRACEFUL) && (before == 0 || before == GRACEFUL) {
-        let grace = plugin.config.exit_grace;
-        let seconds = match means {
-            LATER if loads => LOADING_GRACE,
-            LATER => grace.max(1),
-            _ => grace,
-        };
+    if let Some(seconds) = told.grace(plugin.config.exit_grace) {
         let started = seconds > 0 && time_limit::grace(seconds, handlers.grace).is_ok();
         if !started && is_serving(plugin, process) {
             return past_grace();
