@@ -6,13 +6,17 @@ use pycow_testkit::checkout;
 
 /// Its status, and what it says while a script runs.
 fn heard(script: &str) -> (Option<i32>, String) {
-    let output = Command::new(checkout().join("tools/testkit/alive"))
-        .args(["sh", "-c", script])
+    let output = Command::new("sh")
+        .args(["-c", "exec \"$0\" sh -c \"$1\" 2>&1"])
+        .arg(checkout().join("tools/testkit/alive"))
+        .arg(script)
         .env("ALIVE_EVERY", "0.1")
         .output()
         .unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(said).unwrap())
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+    )
 }
 
 #[test]
