@@ -8,6 +8,9 @@ skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
 # setup must be over before cargo starts.
 .NOTPARALLEL:
 
+# What builds says that it is alive.
+alive = tools/testkit/alive
+
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
@@ -18,7 +21,7 @@ tools:
 	@tools/testkit/setup --tools
 
 build: tools ## the plugin: target/release/libpycow_plugin.so
-	cargo build --release
+	$(alive) cargo build --release
 
 test: setup build ## every promise, against real uWSGI
 	rm -rf $(skipped)
@@ -26,13 +29,13 @@ test: setup build ## every promise, against real uWSGI
 	@tools/testkit/skipped $(skipped)
 
 soak: setup build ## the measures of tests/soak at full length, stock uWSGI beside: an hour
-	PYCOW_LONG=1 cargo test --release --test soak -- --nocapture --test-threads=1
+	PYCOW_LONG=1 $(alive) cargo test --release --test soak -- --nocapture --test-threads=1
 
 lint: ## formatting, clippy, rustdoc, licenses of what is linked
 	@tools/testkit/setup --lint
 	cargo fmt --all --check
-	cargo clippy --all-targets --workspace -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --workspace
+	$(alive) cargo clippy --all-targets --workspace -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(alive) cargo doc --no-deps --document-private-items --workspace
 	@PATH="$(CURDIR)/.hosts/cargo-deny/bin:$$PATH"; \
 	if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
 	else echo 'skipped cargo deny: none for this machine'; fi
@@ -46,7 +49,7 @@ docs: ## these pages as a site, with every link checked: target/docs/site/index.
 
 demo: ## a Django application with and without pycow, side by side
 	@tools/testkit/setup --demo
-	cargo build --release --package pycow --package pycow-compare
+	$(alive) cargo build --release --package pycow --package pycow-compare
 	@cargo run --quiet --release --package pycow-compare -- --brief --workloads hot --methods freeze,immortal --rounds 1 --requests 4000 --scale 0 --out target/demo
 	@printf 'For your own uwsgi.ini, after the line that loads Python:\n\n    plugin = %s\n\n' $(CURDIR)/target/release/libpycow_plugin.so
 
@@ -61,7 +64,7 @@ bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, W
 	tools/testkit/setup --demo
 	$(if $(APP)$(INI),$(compare) --look)
 	tools/testkit/setup --bench '$(METHODS)' '$(if $(APP)$(INI),own,$(WORKLOADS))' '$(UWSGI)'
-	cargo build --release
+	$(alive) cargo build --release
 	$(compare)
 
 # Its report does not replace that of a comparison.
@@ -71,15 +74,15 @@ why: tools ## what is private in a worker, and why: APP=wsgi.py or INI=uwsgi.ini
 	tools/testkit/setup --demo
 	$(if $(APP)$(INI),$(compare) --look)
 	tools/testkit/setup --bench '$(or $(METHODS),$(why_methods))' '$(if $(APP)$(INI),own,$(WORKLOADS))' '$(UWSGI)'
-	cargo build --release
+	$(alive) cargo build --release
 	$(compare) --why
 
 why-applications: build ## pycow.why on the shop, Wagtail and a scikit-learn service: its parts add up, and looking costs nothing
 	tools/testkit/setup --why-applications
-	cargo test --test why -- --nocapture --test-threads=1 --include-ignored applications
+	$(alive) cargo test --test why -- --nocapture --test-threads=1 --include-ignored applications
 
 costs: setup build ## what pycow itself costs: the immortal walk, a request, a sample, an answer of pycow.why
-	cargo bench --bench immortal --bench overhead --bench sampling --bench why
+	$(alive) cargo bench --bench immortal --bench overhead --bench sampling --bench why
 
 # A compiler of the stable channel counts edges when asked in LLVM's own words; with a target named,
 # cargo leaves build scripts alone.
@@ -89,39 +92,39 @@ SECONDS ?= 60
 TARGET ?= all
 
 fuzz: ## bad input for every parser: SECONDS=60 each, TARGET=one of them, SEED=the same again
-	RUSTFLAGS='$(fuzz_flags)' cargo run --quiet --release --package pycow-fuzz --target-dir target/fuzz \
+	RUSTFLAGS='$(fuzz_flags)' $(alive) cargo run --quiet --release --package pycow-fuzz --target-dir target/fuzz \
 		--target $(shell rustc -vV | sed -n 's/^host: //p') -- $(SECONDS) $(TARGET) $(SEED)
 
 # The stable compiler carries the runtime of AddressSanitizer; whoever uses it says that it is not stable.
 # What tests leak lasts as long as they do.
-asan = RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 cargo test --target-dir target/asan \
+asan = RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 $(alive) cargo test --target-dir target/asan \
 	--target $(shell rustc -vV | sed -n 's/^host: //p')
 
 sanitize: build ## unit tests and bad input under AddressSanitizer, a whole life under valgrind, beside stock: 5 minutes
 	tools/testkit/setup --sanitize
 	$(asan) --package pycow --package pycow-fuzz --lib --test short
-	cargo test --test sanitize -- --nocapture --test-threads=1
+	$(alive) cargo test --test sanitize -- --nocapture --test-threads=1
 
 modes: build ## every way to run uWSGI, beside stock, into docs/supported.md: MODE=one of them
 	tools/testkit/setup --modes
-	cargo test --test modes -- --nocapture
+	$(alive) cargo test --test modes -- --nocapture
 
 suites: build ## Django's, SQLAlchemy's and pandas' own tests in an immortal worker, stock beside: SUITE=one of them
 	tools/testkit/setup --suites
-	cargo test --test suites -- --nocapture
+	$(alive) cargo test --test suites -- --nocapture
 
 faults: setup build ## what may go wrong, beside stock, into docs/supported.md: 3 minutes
-	PYCOW_LONG=1 cargo test --test faults -- --nocapture --test-threads=2
+	PYCOW_LONG=1 $(alive) cargo test --test faults -- --nocapture --test-threads=2
 
 matrix: tools ## the behaviour suite on every uWSGI and CPython to be had, into docs/supported.md: HOSTS=part of a name,..
 	tools/testkit/setup --matrix '$(HOSTS)'
 	tools/testkit/setup --dist
-	packaging/build plugin $(ARCH)
-	PYCOW_PLUGIN=$(dist) HOSTS='$(HOSTS)' cargo test --test matrix -- --nocapture
+	$(alive) packaging/build plugin $(ARCH)
+	PYCOW_PLUGIN=$(dist) HOSTS='$(HOSTS)' $(alive) cargo test --test matrix -- --nocapture
 
 fork-libraries: build ## database clients, tracing agents and the like: over a fork and at exit, into docs/supported.md
 	tools/testkit/setup --fork-libraries
-	cargo test --test fork_libraries -- --ignored --nocapture --test-threads=2
+	$(alive) cargo test --test fork_libraries -- --ignored --nocapture --test-threads=2
 
 # Of what processor the files are that others get: x86_64 or aarch64.
 ARCH ?= $(shell uname -m)
@@ -129,20 +132,20 @@ dist = $(CURDIR)/target/dist/$(ARCH)/pycow_plugin.so
 
 packages: tools ## plugin for glibc 2.17 and newer, wheel, .deb and .rpm, in target/dist/ (ARCH=aarch64)
 	@tools/testkit/setup --dist $(ARCH)
-	packaging/build plugin $(ARCH)
+	$(alive) packaging/build plugin $(ARCH)
 	packaging/build packages $(ARCH)
 
 # What an emulated processor cannot show: qemu has no signals 63 and 64, one of which ends hooks that take too
 # long. And that Debian has no uWSGI of 2.0.30 or newer, which one test needs beside it.
 not_emulated = --skip bound:: --skip a_hook_that_hits_its_bound --skip a_half_loaded_application
 
-emulated = PYCOW_PATIENCE=10 PYCOW_HOSTS=$(CURDIR)/.hosts/$(ARCH) PYCOW_PLUGIN=$(dist) cargo test --no-fail-fast
+emulated = PYCOW_PATIENCE=10 PYCOW_HOSTS=$(CURDIR)/.hosts/$(ARCH) PYCOW_PLUGIN=$(dist) $(alive) cargo test --no-fail-fast
 
 ifeq ($(ARCH),$(shell uname -m))
 dist: packages ## the same, and the plugin tried on every host; one of another processor on an emulated one
 	tools/testkit/setup
-	PYCOW_PLUGIN=$(dist) cargo test --test object --test load
-	PYCOW_HOSTS=$(CURDIR)/.hosts/old PYCOW_PLUGIN=$(dist) cargo test --test load -- it_loads_everywhere
+	PYCOW_PLUGIN=$(dist) $(alive) cargo test --test object --test load
+	PYCOW_HOSTS=$(CURDIR)/.hosts/old PYCOW_PLUGIN=$(dist) $(alive) cargo test --test load -- it_loads_everywhere
 else
 dist: packages
 	tools/testkit/setup --emulated $(ARCH)
@@ -154,7 +157,7 @@ test-install: packages ## the packages on machines that have nothing of this: ne
 	tools/testkit/setup --install
 	tools/testkit/setup
 	rm -rf $(skipped)
-	cargo test --test install -- --test-threads=1 || { tools/testkit/skipped $(skipped); exit 1; }
+	$(alive) cargo test --test install -- --nocapture --test-threads=1 || { tools/testkit/skipped $(skipped); exit 1; }
 	@tools/testkit/skipped $(skipped)
 
 release: ## all that a release gives away, with bill of materials and checksums (docs/releasing.md)

@@ -1,9 +1,7 @@
 //! A C library's destructors are exit handlers: however late it was loaded, the hooks that use it
 //! run before they do.
 
-use std::{fs, path::Path, process::Command};
-
-use pycow_testkit::{default_host, hosts, proc, skip, Flavour, Host, Uwsgi};
+use pycow_testkit::{compile_library, default_host, hosts, proc, skip, Flavour, Host, Uwsgi};
 
 /// Says so when it is gone, and knows it.
 const LIBRARY: &str = r#"
@@ -75,7 +73,7 @@ fn farewells(uwsgi: Uwsgi, loaded: Loaded, master: bool) -> Vec<String> {
         }
     ));
     let uwsgi = if master { uwsgi } else { uwsgi.unset("master") };
-    compile(uwsgi.dir());
+    compile_library(uwsgi.dir(), LIBRARY);
     let uwsgi = uwsgi.start();
     if loaded == Loaded::InARequest {
         // A worker that is inside of a request runs no hooks.
@@ -93,17 +91,6 @@ fn farewells(uwsgi: Uwsgi, loaded: Loaded, master: bool) -> Vec<String> {
     said.filter(|line| [HOOK_FIRST, HOOK_LATE, END].contains(line))
         .map(str::to_owned)
         .collect()
-}
-
-fn compile(dir: &Path) {
-    let source = dir.join("library.c");
-    fs::write(&source, LIBRARY).unwrap();
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(dir.join("library.so"))
-        .arg(source)
-        .status();
-    assert!(status.expect("a C compiler").success());
 }
 
 fn with_pycow(host: &Host) -> Uwsgi {

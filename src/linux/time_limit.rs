@@ -18,19 +18,20 @@ use super::{
     signals::{install, take_away, SignalHandler},
 };
 
-/// The signal of [`grace`], one of the last real-time signals: nobody else is likely to use it.
+/// The signal of [`grace`], one of the last real-time signals: nobody else is likely to use them. The very last
+/// two stay free: where qemu runs the programs of another processor, there are none of these numbers.
 fn grace_signal() -> c_int {
-    libc::SIGRTMAX() - 3
+    libc::SIGRTMAX() - 4
 }
 
 /// The signal that a [`TimeLimit`] sends.
 fn limit_signal() -> c_int {
-    libc::SIGRTMAX() - 1
+    libc::SIGRTMAX() - 2
 }
 
 /// A signal on whose arrival the stacks of all threads can be had printed, see [`keep_stacks`].
 pub fn stacks_signal() -> c_int {
-    libc::SIGRTMAX() - 2
+    libc::SIGRTMAX() - 3
 }
 
 /// Calls `handler` on this thread once `seconds` are over. For good: it ends with the process.

@@ -5,5 +5,6 @@ mod deb;
 mod dist;
 mod examples;
 mod fresh;
+mod metadata;
 mod root;
 mod wheel;

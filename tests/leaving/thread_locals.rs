@@ -1,9 +1,7 @@
 //! What C++ keeps for each thread is alive while hooks run: they come before its destructors.
 
-use std::{fs, path::Path, process::Command};
-
 use pycow_testkit::signal::{SIGHUP, SIGTERM};
-use pycow_testkit::{one_of_each, proc, Host, Uwsgi};
+use pycow_testkit::{compile_library, one_of_each, proc, Host, Uwsgi};
 
 use super::{only_worker, said, with_app, SAY};
 
@@ -44,19 +42,8 @@ def hook():
 "#;
 
 fn with_library(uwsgi: Uwsgi) -> Uwsgi {
-    compile(uwsgi.dir());
+    compile_library(uwsgi.dir(), LIBRARY);
     uwsgi
-}
-
-fn compile(dir: &Path) {
-    let source = dir.join("library.c");
-    fs::write(&source, LIBRARY).unwrap();
-    let library = dir.join("library.so");
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .args([library, source])
-        .status();
-    assert!(status.expect("a C compiler").success());
 }
 
 /// What the hook found when the worker was told so, or when its instance ended.

@@ -19,6 +19,7 @@ mod host;
 pub mod http;
 pub mod immortal;
 mod instance;
+mod library;
 mod lines;
 pub mod load;
 mod log;
@@ -39,6 +40,7 @@ pub use host::{
 };
 pub use http::Response;
 pub use instance::{Finished, Instance};
+pub use library::compile_library;
 pub use port::Port;
 pub use process::is_root;
 pub use skip::skip;
