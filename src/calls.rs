@@ -8,10 +8,10 @@
 use std::ffi::{c_char, c_int, c_void, CStr};
 
 use crate::{
-    guard::{self, guard},
+    guard::guard,
     leaving::{exit::Exit, loading, safe_points::Handlers},
     lifecycle::{self, around_fork},
-    linux::{process, signals::SignalHandler},
+    linux::{process, signals::SignalHandler, waits},
     plugin::Redirected,
     uwsgi::{host::Host, relocations},
 };
@@ -38,11 +38,16 @@ pub fn redirect(host: &Host) -> Redirected {
     };
     // Where that fails, a reload in the moment of a fork goes on with the signals that wait.
     to(c"execvp", execvp as *const c_void);
+    let waits = to(c"epoll_wait", epoll_wait as *const c_void)
+        && to(c"pthread_mutex_lock", mutex_lock as *const c_void);
+    if waits {
+        // uWSGI from 2.0.25 on has no such call.
+        to(c"pthread_setcanceltype", set_cancel_type as *const c_void);
+    }
     Redirected {
         exit: to(c"exit", exit as *const c_void),
         fork: to(c"fork", fork as *const c_void),
-        waits: to(c"epoll_wait", epoll_wait as *const c_void)
-            && to(c"pthread_mutex_lock", mutex_lock as *const c_void),
+        waits,
     }
 }
 
@@ -83,58 +88,46 @@ extern "C" fn grace_over(_signal: c_int) {
     guard((), lifecycle::grace_over);
 }
 
-unsafe extern "C" fn epoll_wait(
+// uWSGI may cancel a thread that waits here: these two have nothing to drop, and wait outside of the guard.
+
+unsafe extern "C-unwind" fn epoll_wait(
     queue: c_int,
     events: *mut libc::epoll_event,
     count: c_int,
     timeout: c_int,
 ) -> c_int {
-    // SAFETY: what uWSGI gave to epoll_wait(2).
-    let wait = || unsafe { libc::epoll_wait(queue, events, count, timeout) };
     if around_fork::awaits_master() {
         guard((), around_fork::master_waits);
     }
-    if !lifecycle::is_watched() {
-        return wait();
+    let mask = if lifecycle::is_watched() {
+        guard(None, lifecycle::wait_begins)
+    } else {
+        None
+    };
+    // SAFETY: what uWSGI gave to epoll_wait(2).
+    let answer = unsafe { waits::epoll(queue, events, count, timeout, mask) };
+    if let Some(mask) = mask {
+        guard((), || lifecycle::wait_is_over(&mask));
     }
-    let mut errno = 0;
-    let answer = guard(None, || {
-        Some(lifecycle::at_wait(|mask| {
-            let answer = match mask {
-                Some(mask) => {
-                    // SAFETY: the same, and a mask that outlives the call.
-                    let answer =
-                        unsafe { libc::epoll_pwait(queue, events, count, timeout, mask.as_ptr()) };
-                    let is_forbidden = matches!(guard::errno(), libc::ENOSYS | libc::EPERM);
-                    // To a sandbox that knows what uWSGI itself calls. A signal that comes right before
-                    // the wait is acted upon when its grace is over.
-                    if answer == -1 && is_forbidden {
-                        mask.in_force(wait)
-                    } else {
-                        answer
-                    }
-                }
-                None => wait(),
-            };
-            errno = guard::errno();
-            answer
-        }))
-    });
-    guard::set_errno(errno);
-    answer.unwrap_or_else(wait)
+    answer
 }
 
-unsafe extern "C" fn mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
+unsafe extern "C-unwind" fn mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
     let is_watched = lifecycle::is_watched();
     if is_watched {
         guard((), lifecycle::wait_for_lock);
     }
     // SAFETY: what uWSGI gave to pthread_mutex_lock(3).
-    let answer = unsafe { libc::pthread_mutex_lock(mutex) };
+    let answer = unsafe { waits::lock(mutex) };
     if is_watched {
         lifecycle::lock_is_had();
     }
     answer
+}
+
+unsafe extern "C" fn set_cancel_type(kind: c_int, before: *mut c_int) -> c_int {
+    // SAFETY: what uWSGI gave to pthread_setcanceltype(3).
+    unsafe { waits::ask_for_cancel_type(kind, before) }
 }
 
 // Leaving.

@@ -21,6 +21,7 @@ use std::{
 use guard::guard;
 use leaving::exit::AtExit;
 use lifecycle::{around_fork, start};
+use linux::waits;
 use uwsgi::{
     abi::{
         uwsgi_option, uwsgi_plugin, wsgi_request, Options, PluginTable, EMPTY_PLUGIN,
@@ -82,6 +83,7 @@ const CALLBACKS: hooks::Callbacks = hooks::Callbacks {
     pre_uwsgi_fork: Some(pre_uwsgi_fork),
     post_uwsgi_fork: Some(post_uwsgi_fork),
     post_fork: Some(python_post_fork),
+    init_thread: Some(python_init_thread),
     fixup: Some(python_fixup),
     hijack_worker: Some(python_hijack_worker),
     after_request: Some(python_after_request),
@@ -214,6 +216,11 @@ unsafe extern "C" fn python_hijack_worker() {
 
 unsafe extern "C" fn hijack_worker() {
     guard((), || lifecycle::before_loop(&calls::HANDLERS));
+}
+
+unsafe extern "C" fn python_init_thread(core: c_int) {
+    // It takes the GIL: who is cancelled there would keep it.
+    waits::uncancelled(|| hooks::original_init_thread(core));
 }
 
 unsafe extern "C" fn python_after_request(request: *mut wsgi_request) {

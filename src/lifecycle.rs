@@ -214,11 +214,16 @@ pub fn is_watched() -> bool {
     safe_points::is_watched() && !leaves()
 }
 
-/// uWSGI's own code waits for events.
-pub fn at_wait<T>(wait: impl FnOnce(Option<&Mask>) -> T) -> T {
-    match known() {
-        Some((plugin, process)) => safe_points::wait(plugin, process, |mask| wait(Some(mask))),
-        None => wait(None),
+/// uWSGI's own code is about to wait for events, under the mask that is the answer; then
+/// [`wait_is_over`] follows.
+pub fn wait_begins() -> Option<Mask> {
+    known().map(|(plugin, process)| safe_points::wait_begins(plugin, process))
+}
+
+/// It has waited.
+pub fn wait_is_over(mask: &Mask) {
+    if let Some((plugin, process)) = known() {
+        safe_points::wait_is_over(plugin, process, mask);
     }
 }
 

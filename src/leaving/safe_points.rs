@@ -204,7 +204,7 @@ fn past_grace() {
     signals::as_before(signal);
 }
 
-/// The worker was told, and uWSGI has waited for its threads. Up to 2.0.29 it cancels them, and one
+/// The worker was told, and uWSGI has waited for its threads. Up to 2.0.24 it cancels them, and one
 /// that has just answered stays marked as busy for ever.
 pub fn have_threads_ended() -> bool {
     THREADS_TOLD.load(Relaxed) && !is_past_grace()
@@ -230,17 +230,20 @@ pub fn is_watched() -> bool {
     MEANS.load(Relaxed) >= AT_WAIT && process::is_main_thread()
 }
 
-/// uWSGI's own code waits for events: the one place at which nothing is begun. `wait` is called with
-/// the mask under which it is to wait; the ending signals come only while it does.
-pub fn wait<T>(plugin: &Plugin, process: &Process, wait: impl FnOnce(&signals::Mask) -> T) -> T {
+/// uWSGI's own code is about to wait for events: the one place at which nothing is begun. It is to wait
+/// under the mask that is the answer: the ending signals come only while it does.
+pub fn wait_begins(plugin: &Plugin, process: &Process) -> signals::Mask {
     let mask = signals::hold();
     leave_if_told(plugin, process, &mask);
     WAITING.store(true, Relaxed);
-    let answer = wait(&mask);
+    mask
+}
+
+/// It has waited.
+pub fn wait_is_over(plugin: &Plugin, process: &Process, mask: &signals::Mask) {
     WAITING.store(false, Relaxed);
-    leave_if_told(plugin, process, &mask);
+    leave_if_told(plugin, process, mask);
     mask.restore();
-    answer
 }
 
 fn leave_if_told(plugin: &Plugin, process: &Process, mask: &signals::Mask) {

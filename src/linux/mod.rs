@@ -27,3 +27,4 @@ pub mod statm;
 pub mod termination;
 pub mod time_limit;
 pub mod usage;
+pub mod waits;

@@ -23,6 +23,8 @@ pub struct Callbacks {
     /// The first moment of a worker, a mule or a spooler. (uWSGI 2.0 calls this of generic plugins
     /// in workers only: core/mule.c, core/spooler.c.)
     pub post_fork: Option<unsafe extern "C" fn()>,
+    /// A thread of a worker begins; the argument is its core.
+    pub init_thread: Option<unsafe extern "C" fn(c_int)>,
     /// A worker whose applications are loaded.
     pub fixup: Option<unsafe extern "C" fn()>,
     /// A worker that the plugin may take for itself (`pyshell`, `pyrun`).
@@ -50,6 +52,7 @@ pub fn install(python: PythonPlugin, ours: &Callbacks) {
         mount_app: table.mount_app,
         master_fixup: table.master_fixup,
         post_fork: table.post_fork,
+        init_thread: table.init_thread,
         fixup: table.fixup,
         hijack_worker: table.hijack_worker,
         after_request: table.after_request,
@@ -63,6 +66,7 @@ pub fn install(python: PythonPlugin, ours: &Callbacks) {
         table.post_uwsgi_fork = ours.post_uwsgi_fork;
     }
     table.post_fork = ours.post_fork;
+    table.init_thread = ours.init_thread;
     table.fixup = ours.fixup;
     table.hijack_worker = ours.hijack_worker;
     table.after_request = ours.after_request;
@@ -117,6 +121,14 @@ pub fn original_post_fork() {
     if let Some(post_fork) = original(|table| table.post_fork) {
         // SAFETY: as in `original_init`.
         unsafe { post_fork() }
+    }
+}
+
+/// Calls what stood in the table under `init_thread`.
+pub fn original_init_thread(core: c_int) {
+    if let Some(init_thread) = original(|table| table.init_thread) {
+        // SAFETY: as in `original_init`.
+        unsafe { init_thread(core) }
     }
 }
 

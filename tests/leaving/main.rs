@@ -2,6 +2,7 @@
 //! would have without pycow.
 
 mod bound;
+mod cancelled;
 mod early;
 mod exempt;
 mod finalized;

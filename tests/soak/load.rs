@@ -76,10 +76,15 @@ fn measure(host: &Host, who: Who, signal: i32, threads: bool, rounds: usize) -> 
         }
         over.store(true, Relaxed);
     });
+    let log = uwsgi.log();
+    let hooks = hooks_of(&log, &told);
+    if who == Who::Pycow && hooks < told.len() {
+        println!("{log}");
+    }
     Outcome {
         signals: told.len(),
         hung,
-        hooks: hooks_of(&uwsgi.log(), &told),
+        hooks,
         answered: answered.into_inner() > 0,
         cut_off: cut_off.into_inner(),
     }
