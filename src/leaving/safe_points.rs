@@ -169,6 +169,11 @@ pub fn told(signal: c_int, handlers: &Handlers) {
             return past_grace();
         }
     }
+    if !process::is_main_thread() {
+        // Only that one comes to a safe point. The kernel chooses another thread of the application's
+        // where the main one is about to wait.
+        return signals::send_to_main_thread(signal);
+    }
     if AT_LOCK.load(Relaxed) && matches!(process.role, Role::Worker(_)) {
         // It holds nothing and runs no Python: a worker that waits for that lock is idle.
         act(plugin, process);

@@ -137,6 +137,13 @@ pub fn send_to_itself(signal: c_int) {
     unsafe { libc::kill(super::process::pid(), signal) };
 }
 
+/// Sends `signal` to the main thread of the calling process. Async-signal-safe.
+pub fn send_to_main_thread(signal: c_int) {
+    let process = super::process::pid();
+    // SAFETY: tgkill(2): numbers only. The main thread has the number of its process.
+    unsafe { libc::syscall(libc::SYS_tgkill, process, process, signal) };
+}
+
 fn call(address: usize, signal: c_int) {
     if address != libc::SIG_DFL && address != libc::SIG_IGN {
         // SAFETY: what sigaction(2) gave: a signal handler of this process, installed without

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    process::{exit_now, write_to_log},
+    process::{exit_now, pid, write_to_log},
     signals::{install, take_away, SignalHandler},
 };
 
@@ -34,11 +34,11 @@ pub fn stacks_signal() -> c_int {
     libc::SIGRTMAX() - 3
 }
 
-/// Calls `handler` on this thread once `seconds` are over. For good: it ends with the process.
+/// Calls `handler` on the main thread once `seconds` are over. For good: it ends with the process.
 /// Async-signal-safe.
 pub fn grace(seconds: u32, handler: SignalHandler) -> io::Result<()> {
     install(grace_signal(), handler, libc::SA_RESTART);
-    let timer = Timer::to_this_thread(grace_signal())?;
+    let timer = Timer::to_main_thread(grace_signal())?;
     timer.start(Duration::from_secs(seconds.into()), Duration::ZERO)?;
     mem::forget(timer);
     Ok(())
@@ -151,6 +151,10 @@ impl Timer {
     fn to_this_thread(signal: c_int) -> io::Result<Self> {
         let thread = rustix::thread::gettid().as_raw_pid();
         Self::create(libc::SIGEV_THREAD_ID, signal, thread)
+    }
+
+    fn to_main_thread(signal: c_int) -> io::Result<Self> {
+        Self::create(libc::SIGEV_THREAD_ID, signal, pid())
     }
 
     fn to_the_process(signal: c_int) -> io::Result<Self> {

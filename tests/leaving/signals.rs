@@ -84,6 +84,37 @@ atexit.register(say, "the last hook")
     }
 }
 
+/// The kernel gives a signal to a thread of the application's where the main one blocks it: for the moment
+/// in which it is about to wait.
+#[test]
+fn a_signal_that_another_thread_gets_ends_an_idle_worker_at_once() {
+    const APP: &str = r#"
+import signal
+
+def told():
+    open("gate").readline()
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    threading.Event().wait()
+
+def start_thread():
+    if uwsgi.worker_id():
+        threading.Thread(target=told, daemon=True).start()
+uwsgi.post_fork_hook = start_thread
+atexit.register(say, "the hook")
+"#;
+    for host in one_of_each() {
+        let uwsgi = with_app(&host, APP).flag("enable-threads");
+        // Longer than this test waits: where the grace ends it, no hook runs.
+        let uwsgi = uwsgi.set("pycow-exit-grace", 300);
+        let gate = Gate::in_dir(uwsgi.dir());
+        let uwsgi = uwsgi.start();
+        let worker = only_worker(&uwsgi);
+        proc::await_idle(worker);
+        assert_eq!(status_of(&uwsgi, worker, || gate.open()), END_CODE);
+        assert_eq!(said(&uwsgi.log(), worker), ["the hook"], "{}", host.name);
+    }
+}
+
 #[test]
 fn a_program_that_a_hook_starts_can_be_ended_by_signals() {
     let uwsgi = with_app(
