@@ -1,8 +1,6 @@
 //! What is not safe to inherit is named once, before the fork; what is harmless is not.
 
-use std::{io::Read, net::TcpListener, thread};
-
-use pycow_testkit::{default_host, hosts, Uwsgi};
+use pycow_testkit::{default_host, hosts, silent_server, Uwsgi};
 
 const SERVING: &str =
     "\ndef application(env, start):\n    start('200 OK', [])\n    return [b'served']\n";
@@ -39,18 +37,6 @@ fn assert_named(app: &str, expected: &[&str]) {
         let found = lines.iter().position(|line| line.starts_with(&what));
         lines.remove(found.unwrap_or_else(|| panic!("{what}: {lines:#?}")));
     }
-}
-
-/// Takes connections and keeps them until the other end closes.
-fn server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            thread::spawn(move || stream.unwrap().read_to_end(&mut Vec::new()));
-        }
-    });
-    port
 }
 
 #[test]
@@ -132,7 +118,7 @@ kept = [
 ]
 kept[-1].execute("create table a (b)")
 "#;
-    let port = server().to_string();
+    let port = silent_server().to_string();
     assert_named(
         &app.replace("PORT", &port),
         &[
@@ -171,7 +157,8 @@ fn the_package_that_holds_a_connection_is_named() {
     let library = "import socket\nclass Client:\n    def __init__(self, port):\n        \
                    self.sock = socket.create_connection(('127.0.0.1', port))\n";
     let app = "import shoplib\nclient = shoplib.Client(PORT)\n";
-    let uwsgi = uwsgi(&app.replace("PORT", &server().to_string())).file("shoplib.py", library);
+    let uwsgi =
+        uwsgi(&app.replace("PORT", &silent_server().to_string())).file("shoplib.py", library);
     let lines = named(&uwsgi.start());
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains(") of shoplib: all workers"), "{lines:?}");

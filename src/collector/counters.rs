@@ -9,26 +9,15 @@ use std::{
     time::Duration,
 };
 
-use crate::config::Thresholds;
-
-/// CPython's generations.
-pub const GENERATIONS: usize = 3;
-
-/// The collections of one generation, all interpreters together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Generation {
-    /// How many there were.
-    pub collections: u64,
-    /// CPU time that they took, in nanoseconds.
-    pub nanoseconds: u64,
-    /// Objects that they found unreachable.
-    pub found: u64,
-}
+use crate::{
+    config::Thresholds,
+    python::gc::{Generation, GENERATIONS},
+};
 
 /// What is known of this process's collector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// By generation, youngest first, since the process was forked.
+    /// Those of all interpreters together, since the process was forked, by generation, youngest first.
     pub generations: [Generation; GENERATIONS],
     /// The thresholds last seen in force in the main interpreter; in the master, those that workers
     /// begin with. `None` if they could not be asked for.

@@ -9,10 +9,7 @@ use crate::{
     linux::{clock, malloc, usage},
     plugin::{Plugin, Process, Role},
     python::{files, garbage, interpreter::Gil, interpreters},
-    sharing::{
-        self,
-        collections::{Collections, Generation},
-    },
+    sharing::{self, collections::Collections},
 };
 
 /// Every object there is leaves the collector's sight, in every interpreter; under `immortal` those
@@ -108,11 +105,7 @@ fn tell_collections(plugin: &Plugin, process: &Process) {
     let counters = collector::counters();
     let told = Collections {
         thresholds: counters.thresholds,
-        generations: counters.generations.map(|one| Generation {
-            collections: one.collections,
-            nanoseconds: one.nanoseconds,
-            found: one.found,
-        }),
+        generations: counters.generations,
     };
     sharing::collected(plugin, process, &told);
 }

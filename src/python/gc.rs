@@ -17,6 +17,20 @@ pub fn is_incremental(version: &str) -> bool {
     matches!(patch, Some(Ok(0..=4u8)))
 }
 
+/// CPython's generations.
+pub const GENERATIONS: usize = 3;
+
+/// The collections of one generation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generation {
+    /// How many there were.
+    pub collections: u64,
+    /// CPU time that they took, in nanoseconds.
+    pub nanoseconds: u64,
+    /// Objects that they found unreachable.
+    pub found: u64,
+}
+
 /// The collector of the interpreter whose state is current.
 pub struct Collector<'a> {
     module: PyRef<'a>,

@@ -3,25 +3,14 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::slot::Slot;
-use crate::config::Thresholds;
-
-/// CPython's generations.
-pub const GENERATIONS: usize = 3;
+use crate::{
+    config::Thresholds,
+    python::gc::{Generation, GENERATIONS},
+};
 
 /// The first of the numbers: how many thresholds are known, they, and three numbers a generation.
 const START: usize = 10;
 const NUMBERS: usize = START + 4;
-
-/// The collections of one generation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Generation {
-    /// How many there were.
-    pub collections: u64,
-    /// CPU time that they took, in nanoseconds.
-    pub nanoseconds: u64,
-    /// Objects that they found unreachable.
-    pub found: u64,
-}
 
 /// What a process tells of its collector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -153,7 +153,10 @@ mod tests {
     use serde_json::{json, Value};
 
     use super::*;
-    use crate::sharing::{collections::Generation, instance_info::EXAMPLE, slots::empty};
+    use crate::{
+        python::gc::Generation,
+        sharing::{instance_info::EXAMPLE, slots::empty},
+    };
 
     fn parsed(table: &SlotTable) -> Value {
         let mut text = String::new();

@@ -1,20 +1,6 @@
 //! What warming opened is closed again, or named.
 
-use std::{io::Read, net::TcpListener, thread};
-
-use pycow_testkit::{default_host, prepared, skip, Uwsgi};
-
-/// Takes connections and keeps them until the other end closes.
-fn server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            thread::spawn(move || stream.unwrap().read_to_end(&mut Vec::new()));
-        }
-    });
-    port
-}
+use pycow_testkit::{default_host, prepared, silent_server, skip, Uwsgi};
 
 #[test]
 fn what_stays_open_is_named() {
@@ -35,7 +21,7 @@ def application(env, start):
     start("200 OK", [])
     return [b"served"]
 "#;
-    let port = server();
+    let port = silent_server();
     let uwsgi = Uwsgi::on(&default_host())
         .app(&app.replace("PORT", &port.to_string()))
         .with_pycow()

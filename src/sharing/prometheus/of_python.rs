@@ -5,7 +5,8 @@ use std::fmt::{self, Write};
 use super::{head, head_of};
 use crate::{
     plugin::Role,
-    sharing::{collections::Generation, instance_info::InstanceInfo, slots::SlotTable},
+    python::gc::Generation,
+    sharing::{instance_info::InstanceInfo, slots::SlotTable},
 };
 
 /// Marks that were not where they had been put.

@@ -41,7 +41,7 @@ pub fn compare(
         .map(|method| Entry {
             method,
             rounds: Vec::new(),
-            obstacle: method.obstacle(host).or_else(|| method.is_cold(workload)),
+            obstacle: method.obstacle(host).or_else(|| workload.is_cold(method)),
         })
         .collect();
     for entry in &entries {

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use pycow_testkit::{Host, Uwsgi};
 
-use crate::{paths, workload::Workload};
+use crate::paths;
 
 /// One way to treat the collector and the exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,12 +144,6 @@ impl Method {
             Kind::Merged(_) => ksm_obstacle(),
             _ => None,
         }
-    }
-
-    /// Why it cannot be played without paths that warm, if so.
-    pub fn is_cold(self, workload: &Workload) -> Option<String> {
-        let cold = self.warm && workload.warmup.is_empty();
-        cold.then(|| "needs WARMUP, a file of paths".into())
     }
 
     /// pycow is a part of it.

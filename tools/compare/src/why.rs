@@ -163,7 +163,7 @@ pub fn ask(
     };
     let mut methods = Vec::new();
     for method in method::ALL.into_iter().filter(is_asked) {
-        let obstacle = method.obstacle(host).or_else(|| method.is_cold(workload));
+        let obstacle = method.obstacle(host).or_else(|| workload.is_cold(method));
         let asked = match obstacle {
             Some(why) => Err(why),
             None => ask_one(workload, host, method, args.requests),

@@ -111,6 +111,12 @@ impl Workload {
         [shared.with_lazy_apps(false), lazy.with_lazy_apps(true)]
     }
 
+    /// Why that method cannot be played without paths that warm, if so.
+    pub fn is_cold(&self, method: Method) -> Option<String> {
+        let cold = method.warm && self.warmup.is_empty();
+        cold.then(|| "needs WARMUP, a file of paths".into())
+    }
+
     /// A uWSGI that will run it by that method.
     pub fn uwsgi(&self, host: &Host, method: Method, workers: usize) -> Uwsgi {
         let uwsgi = notes::prepare(Uwsgi::on(host).file("pycow_bench.py", WRAPPER));

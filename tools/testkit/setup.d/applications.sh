@@ -14,9 +14,7 @@ SCIKIT_LEARN='scikit-learn==1.9.1'
 # Django alone, in a folder that any CPython can have on its path. CPython 3.10 needs typing_extensions.
 django() {
     local dir=$HOSTS/django
-    [[ -f $dir/.stamp && $(<"$dir/.stamp") == "$DJANGO" ]] && return
-    say 'making django'
-    rm -rf "$dir"
+    is_made django "$DJANGO" && return
     quietly "$HOSTS/default/bin/python" -m pip install --quiet --target "$dir" "$DJANGO" typing_extensions &&
         echo "$DJANGO" >"$dir/.stamp"
 }
@@ -63,10 +61,8 @@ wagtail_packages() { foreign "wagtail-3.$1" "$1" "$WAGTAIL" "$DJANGO"; }
 wagtail_site() {
     local dir=$HOSTS/wagtail-site python=$HOSTS/default/bin/python packages=$HOSTS/wagtail-3.$default bundled
     bundled=$PWD/tools/compare/bundled
-    [[ -f $dir/.stamp && $(<"$dir/.stamp") == "$WAGTAIL $DJANGO" ]] && return
     wagtail_packages "$default" || return
-    say 'making wagtail-site'
-    rm -rf "$dir"
+    is_made wagtail-site "$WAGTAIL $DJANGO" && return
     mkdir -p "$dir"
     (
         cd "$dir"

@@ -20,9 +20,7 @@ SUITES_NEED=(
 
 exit_libraries() {
     local dir=$HOSTS/exit-libraries
-    [[ -f $dir/.stamp && $(<"$dir/.stamp") == "${EXIT_LIBRARIES[*]}" ]] && return
-    say 'making exit-libraries'
-    rm -rf "$dir"
+    is_made exit-libraries "${EXIT_LIBRARIES[*]}" && return
     quietly "$HOSTS/default/bin/python" -m pip install --quiet --only-binary :all: --target "$dir" "${EXIT_LIBRARIES[@]}" &&
         echo "${EXIT_LIBRARIES[*]}" >"$dir/.stamp"
 }
@@ -31,9 +29,7 @@ exit_libraries() {
 libraries_and_servers() {
     local dir=$HOSTS/fork-libraries usr=$HOSTS/fork-servers/usr
     unpacked fork-servers redis-server postgresql mariadb-server-core mariadb-client-core libmariadb-dev
-    [[ -f $dir/.stamp && $(<"$dir/.stamp") == "${FORK_LIBRARIES[*]} $MYSQLCLIENT" ]] && return
-    say 'making fork-libraries'
-    rm -rf "$dir"
+    is_made fork-libraries "${FORK_LIBRARIES[*]} $MYSQLCLIENT" && return
     quietly "$HOSTS/default/bin/python" -m pip install --quiet --only-binary :all: --target "$dir" "${FORK_LIBRARIES[@]}" &&
         MYSQLCLIENT_CFLAGS="-I$usr/include/mariadb" MYSQLCLIENT_LDFLAGS="-L$usr/lib/$(gcc -print-multiarch) -lmariadb" \
             quietly "$HOSTS/default/bin/python" -m pip install --quiet --target "$dir" "$MYSQLCLIENT" &&
@@ -49,9 +45,7 @@ fork_libraries() {
 # What PyPI has as sources, unpacked: Django's and SQLAlchemy's tests are in no wheel.
 sources() {
     local dir=$HOSTS/suites-sources archive
-    [[ -f $dir/.stamp && $(<"$dir/.stamp") == "${SUITES[*]}" ]] && return
-    say 'making suites-sources'
-    rm -rf "$dir"
+    is_made suites-sources "${SUITES[*]}" && return
     quietly "$HOSTS/default/bin/python" -m pip download --quiet --no-deps --no-binary :all: --dest "$dir" "${SUITES[@]}" || return 1
     for archive in "$dir"/*.tar.gz; do tar --extract --file "$archive" --directory "$dir"; done
     rm "$dir"/*.tar.gz

@@ -27,15 +27,12 @@ PY
 }
 
 # venv NAME PYTHON PIP-ARGUMENT...: makes .hosts/NAME and installs into it.
-# The stamp is written last: an interrupted run starts that folder afresh.
 venv() {
     local name=$1 python=$2 dir=$HOSTS/$1
     shift 2
     local stamp
     stamp="$dir $("$python" -V) $python $*"
-    [[ -f $dir/.stamp && $(<"$dir/.stamp") == "$stamp" ]] && return
-    say "making $name"
-    rm -rf "$dir"
+    is_made "$name" "$stamp" && return
     quietly "$python" -m venv "$dir" &&
         quietly "$dir/bin/python" -m pip install --quiet "$@" &&
         printf '%s\n' "$stamp" >"$dir/.stamp" && return
@@ -47,9 +44,7 @@ venv() {
 foreign() {
     local dir=$HOSTS/$1 minor=$2 machine
     shift 2
-    [[ -f $dir/.stamp && $(<"$dir/.stamp") == "$*" ]] && return
-    say "making ${dir##*/}"
-    rm -rf "$dir"
+    is_made "${dir##*/}" "$*" && return
     machine=$(uname -m)
     quietly "$HOSTS/default/bin/python" -m pip install --quiet --target "$dir" --only-binary :all: \
         --python-version "3.$minor" --platform "manylinux_2_28_$machine" --platform "manylinux2014_$machine" "$@" &&

@@ -41,7 +41,7 @@ pub use host::{
 pub use http::Response;
 pub use instance::{Finished, Instance};
 pub use library::compile_library;
-pub use port::Port;
+pub use port::{silent_server, Port};
 pub use process::is_root;
 pub use skip::skip;
 pub use until::{until, until_within};

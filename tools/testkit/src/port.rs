@@ -1,4 +1,4 @@
-//! A port that nobody else is given between our choice and uWSGI's bind.
+//! Ports: one that nobody else is given between our choice and uWSGI's bind, and one that answers nothing.
 
 use rustix::{
     io,
@@ -8,8 +8,10 @@ use rustix::{
     },
 };
 use std::{
-    net::{Ipv4Addr, SocketAddrV4},
+    io::Read,
+    net::{Ipv4Addr, SocketAddrV4, TcpListener},
     os::fd::OwnedFd,
+    thread,
 };
 
 /// A port of the loopback interface, ours while this lives.
@@ -40,4 +42,19 @@ impl Port {
             _socket: socket,
         })
     }
+}
+
+/// The port of a server that takes connections and keeps them until the other end closes.
+///
+/// # Panics
+/// If there is no free port.
+pub fn silent_server() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            thread::spawn(move || stream.unwrap().read_to_end(&mut Vec::new()));
+        }
+    });
+    port
 }
