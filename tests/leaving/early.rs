@@ -5,73 +5,55 @@ use std::time::Duration;
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
 use pycow_testkit::{default_host, one_of_each, proc, Instance, Uwsgi};
 
-use super::{farewell, said, with_app, Gate, SAY};
+use super::{farewell, said, Gate, SAY};
 
-/// uWSGI starts with SIGTERM and SIGHUP ignored, and in a shell's background job with SIGINT.
-#[test]
-fn a_worker_that_is_told_before_it_has_handlers_leaves_all_the_same() {
-    const APP: &str = r#"
-def told():
-    if not os.path.exists("told"):
-        open("told", "w").close()
-        say("told")
-        os.kill(os.getpid(), int(os.environ["SIGNAL"]))
-uwsgi.post_fork_hook = told
+/// A worker that is told in its first moment, before it has handlers of its own.
+///
+/// What is ignored there would be lost: uWSGI starts with SIGTERM and SIGHUP ignored, and what a shell
+/// starts in the background with SIGINT.
+fn told_before_it_has_handlers(uwsgi: Uwsgi, signal: i32) -> (Instance, i32) {
+    const BORN: &str = r#"
+def born():
+    if not os.path.exists("born"):
+        open("born", "w").close()
+        say("born")
+        open("gate").readline()
+uwsgi.post_fork_hook = born
 atexit.register(say, "the hook")
 "#;
-    for host in one_of_each() {
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            let uwsgi = with_app(&host, APP)
-                .env("SIGNAL", signal.to_string())
-                .through("trap '' INT; exec \"$@\"")
-                .start();
-            // Another takes its place.
-            uwsgi.await_accepting(2);
-            let line = uwsgi.await_log(" says: told");
-            let pid = line.split(' ').next().unwrap().parse().unwrap();
-            let what = format!("{}, signal {signal}", host.name);
-            assert_eq!(said(&uwsgi.log(), pid), ["told", "the hook"], "{what}");
-            assert!(farewell(&uwsgi.log(), pid).contains(", hooks took "));
-        }
-    }
-}
-
-/// A worker that is told to leave before it has handlers, by a signal that uWSGI was started with as
-/// ignored, such as whatever a shell starts in the background. Whether it leaves within the limit.
-fn leaves_at_ignored(uwsgi: Uwsgi, limit: Duration) -> bool {
     let gate = Gate::in_dir(uwsgi.dir());
-    let born = "
-def born():
-    if not os.path.exists('born'):
-        open('born', 'w').close()
-        os.write(2, b'%d is born\\n' % os.getpid())
-        open('gate').readline()
-uwsgi.post_fork_hook = born
-";
     let uwsgi = uwsgi
-        .app(&format!("{SAY}{born}"))
+        .app(&format!("{SAY}{BORN}"))
         .through("trap '' INT; exec \"$@\"")
         .launch();
-    let line = uwsgi.await_log(" is born");
+    let line = uwsgi.await_log(" says: born");
     let worker = line.split(' ').next().unwrap().parse().unwrap();
-    uwsgi.kill(worker, SIGINT);
+    uwsgi.kill(worker, signal);
     gate.open();
     // It, or who takes its place.
     uwsgi.await_accepting(1);
-    proc::gone_within(worker, limit)
+    (uwsgi, worker)
 }
 
 #[test]
-fn a_worker_hears_an_ignored_signal_before_it_has_handlers() {
+fn a_worker_that_is_told_before_it_has_handlers_leaves_all_the_same() {
     for host in one_of_each() {
-        assert!(
-            leaves_at_ignored(Uwsgi::on(&host).with_pycow(), Duration::from_secs(60)),
-            "{}",
-            host.name
-        );
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let what = format!("{}, signal {signal}", host.name);
+            let (uwsgi, worker) =
+                told_before_it_has_handlers(Uwsgi::on(&host).with_pycow(), signal);
+            uwsgi.await_gone(worker);
+            uwsgi.await_log(&format!("(pid {worker}) leaves after "));
+            let log = uwsgi.log();
+            assert_eq!(said(&log, worker), ["born", "the hook"], "{what}");
+            assert!(farewell(&log, worker).contains(", hooks took "), "{what}");
+        }
     }
-    let stock = Uwsgi::on(&default_host());
-    assert!(!leaves_at_ignored(stock, Duration::from_secs(3)), "stock");
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let (_uwsgi, worker) = told_before_it_has_handlers(Uwsgi::on(&default_host()), signal);
+        let is_lost = !proc::gone_within(worker, Duration::from_secs(3));
+        assert!(is_lost, "stock, signal {signal}");
+    }
 }
 
 /// An instance that was told to stop while it loads its application, and then has loaded it.

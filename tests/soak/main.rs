@@ -4,6 +4,7 @@
 //! stock uWSGI beside it, and prints the figures.
 
 mod forks;
+mod heap;
 mod load;
 mod mules;
 mod recycles;
