@@ -252,6 +252,29 @@ def hook():
     }
 }
 
+/// A hook that says what is to happen at a signal says it to its children, too.
+#[test]
+fn a_process_that_a_hook_forks_has_the_handlers_of_the_hook() {
+    const APP: &str = r#"
+import signal
+
+@atexit.register
+def hook():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    child = os.fork()
+    if child == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        os._exit(3)
+    say("the child ended with %d" % os.waitpid(child, 0)[1])
+"#;
+    for host in one_of_each() {
+        let pycow = forked_by_a_hook(with_app(&host, APP));
+        assert_eq!(pycow, ["the child ended with 2"], "{}", host.name);
+    }
+}
+
 /// uWSGI's log asks for the date, which libc tells under a lock that is not made for signal handlers.
 #[test]
 fn with_dates_in_the_log_who_holds_the_lock_of_dates_leaves_too() {
