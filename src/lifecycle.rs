@@ -201,11 +201,11 @@ pub fn grace_over() {
     }
 }
 
-/// CPython is at a bytecode boundary after an ending signal. That may be the first one of the hooks, if
+/// CPython is at a bytecode boundary after that ending signal. That may be the first one of the hooks, if
 /// no Python ran between the signal and the wait at which the process leaves.
-pub fn at_boundary() {
+pub fn at_boundary(signal: c_int) {
     if !leaves() {
-        safe_points::leave_as_told();
+        safe_points::leave_as_told(signal);
     }
 }
 

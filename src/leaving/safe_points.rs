@@ -53,7 +53,7 @@ pub struct Handlers {
     /// The grace is over: calls [`grace_over`].
     pub grace: SignalHandler,
     /// CPython is at a bytecode boundary: calls [`leave_as_told`].
-    pub boundary: fn(),
+    pub boundary: fn(c_int),
 }
 
 // A process begins.
@@ -222,11 +222,13 @@ pub fn is_past_grace() -> bool {
 
 // A safe point is reached.
 
-/// CPython is at a bytecode boundary, and this process was told to leave.
-pub fn leave_as_told() {
-    let signal = TOLD.load(Relaxed);
-    if signal != 0 {
-        signals::as_before(signal);
+/// CPython is at a bytecode boundary after that signal. Nobody was told of it where an application has kept
+/// the handler that `signal.getsignal` shows and put it back: CPython's own stands in the place of ours then.
+pub fn leave_as_told(signal: c_int) {
+    match TOLD.load(Relaxed) {
+        0 if MEANS.load(Relaxed) == AT_BOUNDARY => signals::as_before(signal),
+        0 => {}
+        told => signals::as_before(told),
     }
 }
 

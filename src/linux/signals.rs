@@ -176,7 +176,7 @@ pub(super) fn install(signal: c_int, handler: SignalHandler, flags: c_int) {
 }
 
 /// What happens at `signal`.
-fn current(signal: c_int) -> libc::sigaction {
+pub(super) fn current(signal: c_int) -> libc::sigaction {
     // SAFETY: sigaction(2) only writes the second; all zeros is a place for that.
     unsafe {
         let mut now = mem::zeroed();

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     process::pid,
-    signals::{action, raise, release, replace, SignalHandler, ENDING},
+    signals::{action, current, raise, release, replace, SignalHandler, ENDING},
 };
 use crate::guard::guard;
 
@@ -73,8 +73,11 @@ fn put_back() {
     }
 }
 
+/// Where a hook has not set others since.
 fn restore_handlers() {
-    for (signal, before) in ENDING.into_iter().zip(&BEFORE) {
+    let nothing = do_nothing as *const () as usize;
+    let is_ours = |(signal, _): &(c_int, _)| current(*signal).sa_sigaction == nothing;
+    for (signal, before) in ENDING.into_iter().zip(&BEFORE).filter(is_ours) {
         // SAFETY: all zeros is a valid sigaction; the address is what sigaction(2) gave.
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
         action.sa_sigaction = before.load(Relaxed);

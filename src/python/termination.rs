@@ -14,7 +14,7 @@ use super::{
 use crate::guard::guard;
 
 /// What a handler of CPython's gets no argument to carry.
-static AT_BOUNDARY: OnceLock<(&'static Python, fn())> = OnceLock::new();
+static AT_BOUNDARY: OnceLock<(&'static Python, fn(c_int))> = OnceLock::new();
 
 struct Definition(UnsafeCell<PyMethodDef>);
 
@@ -30,13 +30,13 @@ static DEFINITION: Definition = Definition(UnsafeCell::new(PyMethodDef {
     ml_doc: ptr::null(),
 }));
 
-/// Has CPython run `at_boundary` at the next bytecode boundary after each of these signals. It fails
-/// outside of the main thread.
+/// Has CPython run `at_boundary` at the next bytecode boundary after each of these signals, with its number.
+/// It fails outside of the main thread.
 pub fn install(
     gil: &Gil<'_>,
     python: &'static Python,
     signals: &[c_int],
-    at_boundary: fn(),
+    at_boundary: fn(c_int),
 ) -> Result<(), PyErr> {
     AT_BOUNDARY.get_or_init(|| (python, at_boundary));
     // SAFETY: the GIL is held; the row lives for good; a new reference or NULL.
@@ -50,13 +50,29 @@ pub fn install(
     Ok(())
 }
 
-unsafe extern "C" fn handler(_self: *mut PyObject, _arguments: *mut PyObject) -> *mut PyObject {
+/// `handler(signal, frame)`
+unsafe extern "C" fn handler(_self: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
     guard(ptr::null_mut(), || {
         let Some((python, at_boundary)) = AT_BOUNDARY.get() else {
             return ptr::null_mut();
         };
-        at_boundary();
         // SAFETY: Python called.
-        unsafe { python.assume_gil(|gil| gil.none()) }
+        unsafe {
+            python.assume_gil(|gil| {
+                at_boundary(signal(gil, arguments));
+                gil.none()
+            })
+        }
     })
+}
+
+/// The first of the arguments; 0, which is no signal, for what is none.
+fn signal(gil: &Gil<'_>, arguments: *mut PyObject) -> c_int {
+    let arguments = gil.borrowed(arguments).map(|all| all.items());
+    let first = arguments
+        .as_deref()
+        .and_then(|all| all.first()?.as_i64().ok());
+    first
+        .and_then(|number| c_int::try_from(number).ok())
+        .unwrap_or(0)
 }

@@ -115,6 +115,43 @@ atexit.register(say, "the hook")
     }
 }
 
+/// What `signal.getsignal` shows may be kept and put back: then CPython's own handler stands in the place of
+/// pycow's, and calls what was put back.
+#[test]
+fn a_mule_that_puts_a_handler_back_leaves() {
+    const MULE: &str = r#"
+import os, signal
+
+for number in signal.SIGHUP, signal.SIGINT, signal.SIGTERM:
+    kept = signal.signal(number, print)
+    signal.signal(number, kept)
+os.write(2, b"%d says: kept\n" % os.getpid())
+while True:
+    signal.pause()
+"#;
+    for host in one_of_each() {
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            let uwsgi = with_app(&host, "atexit.register(say, \"the hook\")\n");
+            let path = uwsgi.dir().join("mule.py");
+            let uwsgi = uwsgi
+                .file("mule.py", MULE)
+                .set("mule", path.display())
+                .start();
+            let line = uwsgi.await_log("says: kept");
+            let (mule, _) = line.split_once(' ').unwrap();
+            let mule = mule.parse().unwrap();
+            uwsgi.kill(mule, signal);
+            uwsgi.await_gone(mule);
+            assert_eq!(
+                said(&uwsgi.log(), mule),
+                ["kept", "the hook"],
+                "{}, {signal}",
+                host.name
+            );
+        }
+    }
+}
+
 #[test]
 fn a_program_that_a_hook_starts_can_be_ended_by_signals() {
     let uwsgi = with_app(
@@ -212,6 +249,29 @@ def hook():
             "{}",
             host.name
         );
+    }
+}
+
+/// A hook that says what is to happen at a signal says it to its children, too.
+#[test]
+fn a_process_that_a_hook_forks_has_the_handlers_of_the_hook() {
+    const APP: &str = r#"
+import signal
+
+@atexit.register
+def hook():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    child = os.fork()
+    if child == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        os._exit(3)
+    say("the child ended with %d" % os.waitpid(child, 0)[1])
+"#;
+    for host in one_of_each() {
+        let pycow = forked_by_a_hook(with_app(&host, APP));
+        assert_eq!(pycow, ["the child ended with 2"], "{}", host.name);
     }
 }
 
