@@ -44,9 +44,11 @@ fork_libraries() {
 
 # What PyPI has as sources, unpacked: Django's and SQLAlchemy's tests are in no wheel.
 sources() {
-    local dir=$HOSTS/suites-sources archive
+    local dir=$HOSTS/suites-sources archive names
     is_made suites-sources "${SUITES[*]}" && return
-    quietly "$HOSTS/default/bin/python" -m pip download --quiet --no-deps --no-binary :all: --dest "$dir" "${SUITES[@]}" || return 1
+    # Of these alone: what pip needs to look into them comes as wheels.
+    names=$(printf '%s,' "${SUITES[@]%%==*}")
+    quietly "$HOSTS/default/bin/python" -m pip download --quiet --no-deps --no-binary "${names%,}" --dest "$dir" "${SUITES[@]}" || return 1
     for archive in "$dir"/*.tar.gz; do tar --extract --file "$archive" --directory "$dir"; done
     rm "$dir"/*.tar.gz
     echo "${SUITES[*]}" >"$dir/.stamp"
