@@ -1,7 +1,10 @@
 # `make demo` shows what pycow does, `make test` shows that it does it.
 
+# Where cargo builds.
+built = $(or $(CARGO_TARGET_DIR),target)
+
 # Where tests note that they cannot run here.
-skipped = $(or $(CARGO_TARGET_DIR),target)/skipped
+skipped = $(built)/skipped
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools build test soak lint docs demo bench costs fuzz matrix fork-libraries packages dist test-install release sanitize modes why suites why-applications faults
@@ -47,10 +50,11 @@ docs: ## these pages as a site, with every link checked: target/docs/site/index.
 	cp -R --parents README.md CHANGELOG.md CONTRIBUTING.md LICENSE docs contrib packaging/examples target/docs/pages
 	.hosts/mkdocs/bin/mkdocs build --quiet --strict
 
+# cargo run would build once more what both need: for the comparison alone, with fewer features.
 demo: ## a Django application with and without pycow, side by side
 	@tools/testkit/setup --demo
 	$(alive) cargo build --release --package pycow --package pycow-compare
-	@cargo run --quiet --release --package pycow-compare -- --brief --workloads hot --methods freeze,immortal --rounds 1 --requests 4000 --scale 0 --out target/demo
+	@$(built)/release/pycow-compare --brief --workloads hot --methods freeze,immortal --rounds 1 --requests 4000 --scale 0 --out target/demo
 	@printf 'For your own uwsgi.ini, after the line that loads Python:\n\n    plugin = %s\n\n' $(CURDIR)/target/release/libpycow_plugin.so
 
 # What `make bench` takes: each is an option of the program that does the work.
@@ -62,6 +66,7 @@ compare = cargo run --quiet --release --package pycow-compare -- $(foreach name,
 # One's own application is looked at before anything that takes its time.
 bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, WARMUP, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
 	tools/testkit/setup --demo
+	$(alive) cargo build --release --package pycow-compare
 	$(if $(APP)$(INI),$(compare) --look)
 	tools/testkit/setup --bench '$(METHODS)' '$(if $(APP)$(INI),own,$(WORKLOADS))' '$(UWSGI)'
 	$(alive) cargo build --release
@@ -72,6 +77,7 @@ why: OUT ?= target/why
 why_methods = freeze,immortal
 why: tools ## what is private in a worker, and why: APP=wsgi.py or INI=uwsgi.ini, URLS, WARMUP, METHODS
 	tools/testkit/setup --demo
+	$(alive) cargo build --release --package pycow-compare
 	$(if $(APP)$(INI),$(compare) --look)
 	tools/testkit/setup --bench '$(or $(METHODS),$(why_methods))' '$(if $(APP)$(INI),own,$(WORKLOADS))' '$(UWSGI)'
 	$(alive) cargo build --release
