@@ -67,9 +67,7 @@ unsafe extern "C" fn fork() -> libc::pid_t {
 // Another program is next: nothing may wait there.
 
 unsafe extern "C" fn execvp(file: *const c_char, arguments: *const *const c_char) -> c_int {
-    if around_fork::holds_signals() {
-        guard((), around_fork::execs);
-    }
+    guard((), || around_fork::execs(&HANDLERS));
     // SAFETY: what uWSGI gave to execvp(3).
     unsafe { libc::execvp(file, arguments) }
 }

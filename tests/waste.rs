@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use pycow_testkit::{default_host, host_of, skip, Flavour, Host, Instance, Uwsgi, HELLO};
+use pycow_testkit::{default_host, one_of_each, skip, Instance, Uwsgi, HELLO};
 
 fn uwsgi(app: &str) -> Uwsgi {
     Uwsgi::on(&default_host()).app(app).with_pycow()
@@ -80,32 +80,32 @@ def application(env, start):
 const STANDS: &str =
     " has a Python thread that stands still between requests, as enable-threads is not set";
 
-/// 2.0.21 has to be asked for threads, those of 2.0.28 and newer are there.
+/// uWSGI up to 2.0.27 has to be asked for threads.
 #[test]
 fn a_thread_that_stands_still_is_named() {
-    let threaded = |host: &Host, app: &str| {
-        let uwsgi = Uwsgi::on(host).app(app).with_pycow();
-        uwsgi.set("processes", 2)
-    };
-    let serve = |uwsgi: Uwsgi| {
-        let uwsgi = uwsgi.start();
-        (0..4).for_each(|_| assert_eq!(uwsgi.get("/").status, 200));
-        uwsgi
-    };
-    let newer = serve(threaded(&default_host(), THREAD));
-    assert_eq!(said(newer, STANDS), 0);
-    let Some(host) = host_of(Flavour::Debian) else {
-        return skip("no Debian uWSGI");
-    };
-    let still = serve(threaded(&host, THREAD));
-    still.await_log(STANDS);
-    assert_eq!(said(still, STANDS), 1);
-    // The cure; one that needs no cure; and no thread.
-    let cured = threaded(&host, THREAD).flag("enable-threads");
-    assert_eq!(said(serve(cured), STANDS), 0);
-    let threads = threaded(&host, THREAD).set("threads", 2);
-    assert_eq!(said(serve(threads), STANDS), 0);
-    assert_eq!(said(serve(threaded(&host, HELLO)), STANDS), 0);
+    for host in one_of_each() {
+        let serve = |app: &str, option: Option<(&str, &str)>| {
+            let uwsgi = Uwsgi::on(&host).app(app).with_pycow().set("processes", 2);
+            let uwsgi = option
+                .into_iter()
+                .fold(uwsgi, |uwsgi, (key, value)| uwsgi.set(key, value));
+            let uwsgi = uwsgi.start();
+            (0..4).for_each(|_| assert_eq!(uwsgi.get("/").status, 200));
+            uwsgi
+        };
+        let is_named = !host.is_at_least((2, 0, 28));
+        let still = serve(THREAD, None);
+        if is_named {
+            still.await_log(STANDS);
+        }
+        assert_eq!(said(still, STANDS), usize::from(is_named), "{}", host.name);
+        // The cure; one that needs no cure; and no thread.
+        let cured = serve(THREAD, Some(("enable-threads", "true")));
+        assert_eq!(said(cured, STANDS), 0, "{}", host.name);
+        let threads = serve(THREAD, Some(("threads", "2")));
+        assert_eq!(said(threads, STANDS), 0, "{}", host.name);
+        assert_eq!(said(serve(HELLO, None), STANDS), 0, "{}", host.name);
+    }
 }
 
 const COPIES: &str = ", each time in an interpreter of its own, ";

@@ -58,22 +58,38 @@ pub struct Handlers {
 
 // A process begins.
 
-/// A master forked: its handlers are not for its children, and what comes to a mule before it has its
-/// own is remembered.
+/// A master forked: its handlers are not for its children, and what comes to one before it has its own is
+/// remembered. uWSGI up to 2.0.20 does not say what it forks, so that signals cannot wait for a worker to
+/// have handlers; a master that has just started ignores SIGTERM and SIGHUP (core/uwsgi.c, `uwsgi_setup`).
 pub fn in_child_of_master(plugin: &Plugin, handlers: &Handlers) {
+    // What its parent was told is not for it.
+    TOLD.store(0, Relaxed);
     if plugin.redirected.waits {
         MEANS.store(LATER, Relaxed);
         signals::stand_in(handlers.ending);
     }
 }
 
+/// This process becomes another program.
+pub fn execs(handlers: &Handlers) {
+    signals::stands_in_no_more(handlers.ending);
+}
+
 /// The first moment of a worker: its master's handlers are no longer its own, uWSGI's are not set yet.
-/// What is ignored until then, it would lose: SIGTERM and SIGHUP under a master that has just started
-/// (core/uwsgi.c, `uwsgi_setup`), SIGINT in a shell's background job.
+/// What is ignored until then, it would lose: SIGINT, too, in a shell's background job.
 pub fn at_birth_of_worker(plugin: &Plugin, handlers: &Handlers) {
     if plugin.redirected.waits {
         MEANS.store(LATER, Relaxed);
         signals::stand_in_for_all(handlers.ending);
+        hear_again();
+    }
+}
+
+/// What came before anybody knew what this process is comes now.
+fn hear_again() {
+    let before = TOLD.swap(0, Relaxed);
+    if before != 0 {
+        signals::raise(before);
     }
 }
 
@@ -81,10 +97,7 @@ pub fn at_birth_of_worker(plugin: &Plugin, handlers: &Handlers) {
 pub fn worker_ready(plugin: &Plugin) {
     if MEANS.swap(HOST, Relaxed) == LATER && plugin.host.has_loop_engine() {
         // Such an engine waits elsewhere, and has ways of its own to end (plugins/gevent).
-        let signal = TOLD.swap(0, Relaxed);
-        if signal != 0 {
-            signals::raise(signal);
-        }
+        hear_again();
     }
 }
 
@@ -119,10 +132,7 @@ pub fn in_mule(plugin: &'static Plugin, gil: &Gil<'_>, handlers: &Handlers) {
         },
         Relaxed,
     );
-    let before = TOLD.swap(0, Relaxed);
-    if before != 0 {
-        signals::raise(before);
-    }
+    hear_again();
 }
 
 /// uWSGI ends this process in its own way: no grace is over any more.

@@ -44,18 +44,14 @@ pub fn post_uwsgi_fork() {
     }
 }
 
-/// Signals wait since a worker was forked.
-pub fn holds_signals() -> bool {
-    fork::holds_signals()
-}
-
-/// The same, or the master has not waited yet: [`master_waits`] has something to do.
+/// Signals wait since a worker was forked, or the master has not waited yet: [`master_waits`] has something to do.
 pub fn awaits_master() -> bool {
     fork::holds_signals() || loading::is_on()
 }
 
 /// This process becomes another program.
-pub fn execs() {
+pub fn execs(handlers: &Handlers) {
+    safe_points::execs(handlers);
     fork::release_signals();
 }
 

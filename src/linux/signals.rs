@@ -5,7 +5,7 @@
 use std::{
     ffi::c_int,
     mem, ptr,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
 
 /// Those that make a worker, a mule or a spooler leave (core/uwsgi.c, core/mule.c).
@@ -65,11 +65,26 @@ pub fn take_over(handler: SignalHandler, interrupted: Interrupted) {
     }
 }
 
-/// The same in a child that has its parent's handlers, for those signals that have any.
+/// Those that [`stand_in`] found ignored.
+static IGNORED: [AtomicBool; ENDING.len()] = [const { AtomicBool::new(false) }; ENDING.len()];
+
+/// The same in a child that has its parent's handlers, or ignores what its parent ignores: `handler` keeps
+/// what comes until the child has handlers of its own.
 pub fn stand_in(handler: SignalHandler) {
-    for signal in ENDING {
-        if is_handled(signal) {
+    for (signal, ignored) in ENDING.into_iter().zip(&IGNORED) {
+        let before = current(signal).sa_sigaction;
+        if before != libc::SIG_DFL {
+            ignored.store(before == libc::SIG_IGN, Relaxed);
             replace(signal, &action(handler, libc::SA_RESTART));
+        }
+    }
+}
+
+/// This child becomes another program, which is to ignore what it would ignore without [`stand_in`].
+pub fn stands_in_no_more(handler: SignalHandler) {
+    for (signal, ignored) in ENDING.into_iter().zip(&IGNORED) {
+        if ignored.load(Relaxed) && current(signal).sa_sigaction == handler.address() {
+            ignore(signal);
         }
     }
 }

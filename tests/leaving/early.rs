@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
-use pycow_testkit::{default_host, one_of_each, proc, Instance, Uwsgi};
+use pycow_testkit::{default_host, one_of_each, proc, Instance, Uwsgi, HELLO};
 
 use super::{farewell, said, Gate, SAY};
 
@@ -67,16 +67,46 @@ fn stopped_while_loading(uwsgi: Uwsgi) -> (Instance, Gate) {
     (uwsgi, gate)
 }
 
+/// The master tells its workers to leave when they have just been forked: by SIGINT, which a shell's
+/// background job ignores.
 #[test]
 fn who_stops_an_instance_that_is_loading_is_heard() {
     for host in one_of_each() {
-        for master in [true, false] {
+        for (master, ignored) in [(true, true), (true, false), (false, false)] {
             let uwsgi = Uwsgi::on(&host).with_pycow();
             let uwsgi = if master { uwsgi } else { uwsgi.unset("master") };
+            let uwsgi = if ignored {
+                uwsgi.through("trap '' INT; exec \"$@\"")
+            } else {
+                uwsgi
+            };
             let (uwsgi, _gate) = stopped_while_loading(uwsgi);
-            let limit = Duration::from_secs(60);
-            assert!(uwsgi.ends_within(limit), "{}, {master}", host.name);
+            // Where it is lost, the master's patience ends after 60 seconds.
+            let limit = Duration::from_secs(50);
+            let what = format!("{}, master {master}, ignored {ignored}", host.name);
+            assert!(uwsgi.ends_within(limit), "{what}");
         }
+    }
+}
+
+/// What pycow keeps for a child is none of what a program finds that uWSGI starts.
+#[test]
+fn a_program_that_uwsgi_starts_ignores_what_it_ignores_in_stock() {
+    let ignored = |uwsgi: Uwsgi| {
+        let uwsgi = uwsgi
+            .app(HELLO)
+            .set("exec-pre-app", "grep SigIgn: /proc/self/status >&2")
+            .set(
+                "attach-daemon",
+                "sh -c 'sed s/^/daemon-/ /proc/self/status >&2; exec sleep 1000'",
+            )
+            .through("trap '' INT; exec \"$@\"")
+            .start();
+        ["SigIgn:", "daemon-SigIgn:"].map(|line| uwsgi.await_log(line))
+    };
+    for host in one_of_each() {
+        let stock = ignored(Uwsgi::on(&host));
+        assert_eq!(stock, ignored(Uwsgi::on(&host).with_pycow()));
     }
 }
 

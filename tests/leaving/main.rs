@@ -47,8 +47,12 @@ def first_of_all():
     say("uwsgi.atexit")
 uwsgi.atexit = first_of_all
 
+# From 3.9 to 3.12 the main thread counts as ended before these are called.
+called = threading.Event()
+
 def wait_for_the_end():
     threading.main_thread().join()
+    called.wait()
     say("thread")
 
 def start_thread():
@@ -56,8 +60,14 @@ def start_thread():
     say("started")
 uwsgi.post_fork_hook = start_thread
 
+def call():
+    say("threading")
+    called.set()
+
 if sys.version_info >= (3, 9):
-    threading._register_atexit(say, "threading")
+    threading._register_atexit(call)
+else:
+    called.set()
 atexit.register(say, "atexit, registered first")
 atexit.register(say, "atexit, registered last")
 

@@ -1,10 +1,13 @@
-//! `make matrix`: the behaviour suite, host by host, with one built plugin; docs/supported.md gets a row of each.
+//! `make matrix`: the behaviour suite on every host, with one built plugin; docs/supported.md gets a row of each,
+//! `target/matrix/` what the tests said.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::Mutex,
+    thread,
 };
 
 use pycow_testkit::{
@@ -79,6 +82,9 @@ const ROUTED: &[&str] = &[
     "report", "sampler", "metrics", "logvars", "guest", "waste", "faults",
 ];
 
+/// Tests wait for most of their time.
+const AT_A_TIME: usize = 2;
+
 /// As many tests that failed get one more try, as in `make test`: machines are busy.
 const MOST: usize = 3;
 
@@ -101,106 +107,146 @@ fn routes(host: &Path) -> bool {
 struct Outcome {
     passed: usize,
     failed: BTreeSet<String>,
-    /// What cannot be there, as the tests say themselves.
-    skipped: BTreeSet<String>,
+    /// How many cannot be there, for each reason that the tests give themselves.
+    skipped: BTreeMap<String, usize>,
 }
 
-/// Runs that part of the suite: a test's name, or all.
-fn run(host: &Path, programs: &[&str], only: Option<&str>) -> Outcome {
-    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let notes = checkout().join(target).join("skipped");
-    let _ = fs::remove_dir_all(&notes);
-    let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--no-fail-fast", "--color=never"]);
-    for program in programs {
-        cargo.args(["--test", program]);
-    }
-    cargo.arg("--");
-    if let Some(only) = only {
-        cargo.args(["--exact", only]);
-    }
-    let output = cargo
-        .current_dir(checkout())
-        .env("PYCOW_HOST", host)
-        .output();
-    let text = String::from_utf8_lossy(&output.expect("cargo").stdout).into_owned();
-    let mut outcome = Outcome::default();
-    // cargo names programs on stderr: the tests are told apart by their own names.
-    for line in text.lines().filter_map(|line| line.strip_prefix("test ")) {
-        match line.rsplit_once(" ... ") {
-            Some((_, "ok")) => outcome.passed += 1,
-            Some((name, "FAILED")) => drop(outcome.failed.insert(name.to_owned())),
-            _ => {}
+/// A host at work.
+struct Run<'a> {
+    name: &'a str,
+    host: &'a Path,
+    programs: Vec<&'static str>,
+    routes: bool,
+}
+
+impl Run<'_> {
+    /// Runs the suite, or one test of it.
+    fn cargo(&self, only: Option<&str>) -> Outcome {
+        let folder = target().join("matrix");
+        let notes = folder.join(format!("{}.skipped", self.name));
+        let _ = fs::remove_dir_all(&notes);
+        let mut cargo = Command::new("cargo");
+        cargo.args(["test", "--no-fail-fast", "--color=never"]);
+        for program in &self.programs {
+            cargo.args(["--test", program]);
         }
+        cargo.arg("--");
+        if let Some(only) = only {
+            cargo.args(["--exact", only]);
+        }
+        let output = cargo
+            .current_dir(checkout())
+            .env("PYCOW_HOST", self.host)
+            .env("PYCOW_SKIPPED", &notes)
+            .output();
+        let text = String::from_utf8_lossy(&output.expect("cargo").stdout).into_owned();
+        let log = folder.join(format!(
+            "{}{}.log",
+            self.name,
+            only.map_or("", |_| "-again")
+        ));
+        fs::create_dir_all(&folder).expect("target/matrix");
+        fs::write(log, &text).expect("target/matrix");
+        let mut outcome = Outcome::default();
+        // cargo names programs on stderr: the tests are told apart by their own names.
+        for line in text.lines().filter_map(|line| line.strip_prefix("test ")) {
+            match line.rsplit_once(" ... ") {
+                Some((_, "ok")) => outcome.passed += 1,
+                Some((name, "FAILED")) => drop(outcome.failed.insert(name.to_owned())),
+                _ => {}
+            }
+        }
+        for note in fs::read_dir(notes).into_iter().flatten().flatten() {
+            let why = fs::read_to_string(note.path()).unwrap_or_default();
+            *outcome.skipped.entry(why.trim().to_owned()).or_default() += 1;
+        }
+        outcome
     }
-    for note in fs::read_dir(notes).into_iter().flatten().flatten() {
-        let why = fs::read_to_string(note.path()).unwrap_or_default();
-        let name = note.file_name().to_string_lossy().into_owned();
-        outcome.skipped.insert(format!("{name}: {}", why.trim()));
+
+    /// The suite; tests that failed once more, one by one.
+    fn suite(&self) -> Outcome {
+        let mut outcome = self.cargo(None);
+        if outcome.failed.len() <= MOST {
+            for test in std::mem::take(&mut outcome.failed) {
+                let again = self.cargo(Some(&test));
+                if again.failed.is_empty() && again.passed > 0 {
+                    outcome.passed += 1;
+                } else {
+                    outcome.failed.insert(test);
+                }
+            }
+        }
+        outcome
     }
-    outcome
+
+    /// Its cell.
+    fn told(&self, outcome: &Outcome) -> String {
+        let skipped: usize = outcome.skipped.values().sum();
+        let passed = outcome.passed.saturating_sub(skipped);
+        let mut cell = format!("{passed} of {}", passed + outcome.failed.len());
+        if !outcome.failed.is_empty() {
+            let failed: Vec<&str> = outcome.failed.iter().map(String::as_str).collect();
+            cell += &format!("; failed: {}", failed.join(", "));
+        }
+        for (why, count) in &outcome.skipped {
+            cell += &format!("; {count} cannot be there: {why}");
+        }
+        if !self.routes {
+            let lacking = ROUTED.join(", ");
+            cell += &format!("; built without request routing, not tried: {lacking}");
+        }
+        cell
+    }
+}
+
+fn target() -> PathBuf {
+    checkout().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// Whether all that was tried on that host passed.
+fn passes(name: &str, host: &Path) -> bool {
+    println!("{name} ..");
+    let routes = routes(host);
+    let programs = PROGRAMS.iter().filter(|it| routes || !ROUTED.contains(it));
+    let run = Run {
+        name,
+        host,
+        programs: programs.copied().collect(),
+        routes,
+    };
+    let outcome = run.suite();
+    let cell = run.told(&outcome);
+    println!("{name}: {cell}");
+    let passes = outcome.failed.is_empty() && outcome.passed > 0;
+    let verdict = if passes { Verdict::Yes } else { Verdict::No };
+    tell("hosts", name, verdict, &[cell]);
+    passes
 }
 
 #[test]
 fn every_host() {
     let only = env::var("HOSTS").unwrap_or_default();
     let is_chosen = |name: &str| only.split([',', ' ']).any(|part| name.contains(part));
-    let chosen: Vec<_> = wanted()
-        .into_iter()
-        .filter(|(name, _)| is_chosen(name))
-        .collect();
+    let mut chosen = wanted();
+    chosen.retain(|(name, _)| is_chosen(name));
     assert!(!chosen.is_empty(), "no host is called {only}");
-    let mut bad = Vec::new();
-    for (name, host) in chosen {
-        let host = match host {
-            Ok(host) => host,
-            Err(why) => {
-                tell("hosts", &name, Verdict::Skipped, &[why]);
-                continue;
-            }
+    chosen.reverse();
+    let (next, bad) = (Mutex::new(chosen), Mutex::new(Vec::new()));
+    let work = || loop {
+        let Some((name, host)) = next.lock().expect("no panic").pop() else {
+            return;
         };
-        println!("{name} ..");
-        let routes = routes(&host);
-        let programs = PROGRAMS.iter().filter(|it| routes || !ROUTED.contains(it));
-        let programs: Vec<&str> = programs.copied().collect();
-        let mut outcome = run(&host, &programs, None);
-        let mut failed = BTreeSet::new();
-        if outcome.failed.len() <= MOST {
-            failed = std::mem::take(&mut outcome.failed);
+        match host {
+            Ok(host) if passes(&name, &host) => {}
+            Ok(_) => bad.lock().expect("no panic").push(name),
+            Err(why) => tell("hosts", &name, Verdict::Skipped, &[why]),
         }
-        for test in failed {
-            let again = run(&host, &programs, Some(&test));
-            match again.failed.is_empty() && again.passed > 0 {
-                true => outcome.passed += 1,
-                false => drop(outcome.failed.insert(test)),
-            }
+    };
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(work);
         }
-        let told = |what: &BTreeSet<String>| what.iter().cloned().collect::<Vec<_>>().join(", ");
-        let tried = outcome.passed + outcome.failed.len();
-        let mut cell = format!("{} of {tried}", outcome.passed);
-        if !outcome.failed.is_empty() {
-            cell += &format!("; failed: {}", told(&outcome.failed));
-        }
-        if !outcome.skipped.is_empty() {
-            cell += &format!(
-                "; {} of them cannot be there ({})",
-                outcome.skipped.len(),
-                told(&outcome.skipped)
-            );
-        }
-        if !routes {
-            cell += &format!(
-                "; built without request routing, not tried: {}",
-                ROUTED.join(", ")
-            );
-        }
-        println!("{name}: {cell}");
-        let is_good = outcome.failed.is_empty() && outcome.passed > 0;
-        let verdict = if is_good { Verdict::Yes } else { Verdict::No };
-        tell("hosts", &name, verdict, &[cell]);
-        if !is_good {
-            bad.push(name);
-        }
-    }
+    });
+    let bad = bad.into_inner().expect("no panic");
     assert!(bad.is_empty(), "{bad:?}");
 }

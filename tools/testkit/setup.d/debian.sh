@@ -25,15 +25,18 @@ debian() {
 #!/bin/sh
 # uWSGI of the Debian in root/.
 here=$(cd "$(dirname "$0")" && pwd)
+real=$(cd "$here" && pwd -P)
 exec unshare --mount --propagation private sh -c '
-    root=$1 checkout=$2
-    shift 2
-    mkdir -p "$root$checkout"
-    for path in /proc /sys /dev /tmp "$checkout"; do
+    root=$1 checkout=$2 hosts=$3
+    shift 3
+    # A checkout may share the hosts of another by a link.
+    for path in /proc /sys /dev /tmp "$checkout" "$hosts"; do
+        [ -d "$root$path" ] || mkdir -p "$root$path"
         mount --rbind "$path" "$root$path"
     done
-    exec chroot "$root" /usr/bin/uwsgi-core "$@"
-' sh "$here/root" "${here%/.hosts/*}" "$@"
+    # chroot goes to the root.
+    exec chroot "$root" sh -c "cd \"\$0\" 2>/dev/null; exec /usr/bin/uwsgi-core \"\$@\"" "$PWD" "$@"
+' sh "$here/root" "${here%/.hosts/*}" "${real%/.hosts/*}/.hosts" "$@"
 SH
     chmod +x "$dir/uwsgi"
     echo "$suite" >"$dir/.stamp"

@@ -52,14 +52,16 @@ matrix_host() {
     echo "$4" >"$HOSTS/matrix/$name.skipped"
 }
 
-# matrix WORDS: those hosts.
+# matrix WORDS: those hosts. Each release on a CPython of its time, so that old ones meet old ones.
 matrix() {
-    local words=$1 version minor
-    for version in 2.0.24 2.0.25.1 2.0.26 2.0.27.post1 2.0.28.post1 2.0.29 2.0.31; do
-        matrix_host pyuwsgi "pyuwsgi==$version" "$default" 'PyPI has no such wheel'
+    local words=$1 release minor
+    for release in 2.0.18.post0:8 2.0.19.1.post0:9 2.0.20:10 2.0.21:8 2.0.22:12 2.0.23.post0:11 2.0.26:9 2.0.27.post1:13 \
+        2.0.28.post1:12 2.0.29:13; do
+        matrix_host pyuwsgi "pyuwsgi==${release%:*}" "${release#*:}" 'PyPI has no such wheel'
     done
-    for version in 2.0.21 2.0.22 2.0.23 2.0.24 2.0.25.1 2.0.26 2.0.27 2.0.28 2.0.29 2.0.30; do
-        matrix_host pypi "uwsgi==$version" "$default" 'it does not compile here'
+    for release in 2.0.18:8 2.0.19.1:8 2.0.20:9 2.0.21:8 2.0.22:10 2.0.23:11 2.0.24:12 2.0.25.1:11 2.0.26:10 2.0.27:13 2.0.28:12 \
+        2.0.29:11 2.0.30:13; do
+        matrix_host pypi "uwsgi==${release%:*}" "${release#*:}" 'it does not compile here'
     done
     for minor in "${MINORS[@]}"; do
         [[ " $default 12 13 " == *" $minor "* ]] || matrix_host pypi "$UWSGI" "$minor" 'it does not compile here'

@@ -52,6 +52,17 @@ impl Host {
         version.trim_end_matches("-debian").to_owned()
     }
 
+    /// Whether its version is that one or newer.
+    ///
+    /// # Panics
+    /// If it says none.
+    pub fn is_at_least(&self, version: (u8, u8, u8)) -> bool {
+        let own = self.version();
+        let mut numbers = own.split('.').map(|number| number.parse().unwrap_or(0));
+        let mut next = || numbers.next().unwrap_or(0);
+        (next(), next(), next()) >= version
+    }
+
     /// Whether a user without privileges can start its Python: one that lies in root's own folder is out of
     /// reach once uWSGI is that user. In the wheel Python runs before.
     pub fn runs_as_anybody(&self) -> bool {
