@@ -60,10 +60,15 @@ fn measure(host: &Host, who: Who, rounds: usize) -> Outcome {
 #[test]
 fn a_stop_in_the_first_second_takes_its_normal_time() {
     for host in one_of_each().into_iter().rev() {
-        if is_long() {
-            println!("{}: stock: {:?}", host.name, measure(&host, Who::Stock, 20));
-        }
-        let pycow = measure(&host, Who::Pycow, times(5, 70));
+        let pycow = thread::scope(|scope| {
+            if is_long() {
+                // Most of its stops take all the time that they get.
+                scope.spawn(|| {
+                    println!("{}: stock: {:?}", host.name, measure(&host, Who::Stock, 12));
+                });
+            }
+            measure(&host, Who::Pycow, times(5, 70))
+        });
         println!("{}: pycow: {pycow:?}", host.name);
         assert_eq!(pycow.hung, 0, "{}", host.name);
     }
