@@ -172,27 +172,16 @@ fn bars(area: &Area, compared: &Compared, figure: &Figure) -> Drawn {
         .x_label_area_size(40)
         .y_label_area_size(128)
         .build_cartesian_2d(0.0..most * 1.22, (0..names.len() - 1).into_segmented())?;
-    let name = |place: &SegmentValue<usize>| match place {
-        SegmentValue::CenterOf(i) | SegmentValue::Exact(i) => {
-            // Counted from below.
-            names
-                .iter()
-                .rev()
-                .nth(*i)
-                .copied()
-                .unwrap_or_default()
-                .to_owned()
-        }
-        SegmentValue::Last => String::new(),
-    };
     chart
         .configure_mesh()
         .disable_y_mesh()
         .light_line_style(TRANSPARENT)
         .x_labels(4)
         .x_desc(figure.unit)
+        .x_label_formatter(&ticks(most))
         .y_labels(names.len())
-        .y_label_formatter(&name)
+        .y_label_formatter(&from_below(&names))
+        .label_style(("sans-serif", 14))
         .draw()?;
     let digits = figure.digits;
     for (i, (name, spread)) in rows.iter().rev().enumerate() {
@@ -214,6 +203,27 @@ fn bars(area: &Area, compared: &Compared, figure: &Figure) -> Drawn {
         chart.draw_series([text])?;
     }
     Ok(())
+}
+
+/// Names of an axis that counts from below, where the first is to stand on top.
+fn from_below<'a>(names: &'a [&str]) -> impl Fn(&SegmentValue<usize>) -> String + 'a {
+    |place| match place {
+        SegmentValue::CenterOf(i) | SegmentValue::Exact(i) => {
+            let name = names.iter().rev().nth(*i).copied();
+            name.unwrap_or_default().to_owned()
+        }
+        SegmentValue::Last => String::new(),
+    }
+}
+
+/// Numbers of an axis up to `most`, with as many digits as tell them apart.
+fn ticks(most: f64) -> impl Fn(&f64) -> String {
+    let digits = match most {
+        most if most >= 8.0 => 0,
+        most if most >= 0.8 => 1,
+        _ => 2,
+    };
+    move |value| format!("{value:.digits$}")
 }
 
 fn color(name: &str) -> RGBColor {

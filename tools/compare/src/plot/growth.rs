@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::{color, Area, Drawn};
+use super::{color, ticks, Area, Drawn};
 use crate::results::{Grown, Scale};
 
 /// What of a growth is drawn.
@@ -35,6 +35,8 @@ pub fn growth(area: &Area, scale: &Scale, drawing: &Drawing) -> Drawn {
         .x_desc(scale.over.unit())
         .y_desc(drawing.unit)
         .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&ticks(highest))
+        .label_style(("sans-serif", 14))
         .draw()?;
     for growth in scale
         .methods

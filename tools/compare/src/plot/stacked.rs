@@ -5,7 +5,7 @@ use plotters::{
     style::text_anchor::{HPos, Pos, VPos},
 };
 
-use super::{Area, Drawn};
+use super::{from_below, ticks, Area, Drawn};
 use crate::why::{Answer, Why};
 
 type Part = (&'static str, RGBColor, fn(&Answer) -> u64);
@@ -56,25 +56,16 @@ pub fn stacked(area: &Area, why: &Why) -> Drawn {
             0.0..most * 1.75,
             (0..names.len().max(1) - 1).into_segmented(),
         )?;
-    let name = |place: &SegmentValue<usize>| match place {
-        // Counted from below.
-        SegmentValue::CenterOf(i) | SegmentValue::Exact(i) => names
-            .iter()
-            .rev()
-            .nth(*i)
-            .copied()
-            .unwrap_or_default()
-            .to_owned(),
-        SegmentValue::Last => String::new(),
-    };
     chart
         .configure_mesh()
         .disable_y_mesh()
         .light_line_style(TRANSPARENT)
         .x_labels(6)
         .x_desc("MB")
+        .x_label_formatter(&ticks(most))
         .y_labels(names.len())
-        .y_label_formatter(&name)
+        .y_label_formatter(&from_below(&names))
+        .label_style(("sans-serif", 14))
         .draw()?;
     for (part, (what, color, of)) in PARTS.iter().enumerate() {
         let bars = rows.iter().rev().enumerate().map(|(i, (_, answer))| {

@@ -15,7 +15,7 @@ pub fn nothing_else_is_needed(ran: &Ran) {
     }
 }
 
-/// What a reader's browser makes of it.
+/// What a reader's browser makes of it, on a telephone.
 pub fn the_report_is_shown(ran: &Ran, measured: &[String]) {
     const PROBE: &str = r#"<script>
         const all = selector => [...document.querySelectorAll(selector)];
@@ -28,6 +28,7 @@ pub fn the_report_is_shown(ran: &Ran, measured: &[String]) {
             words: all("svg text").length,
             rows: all("table")[0].tBodies[0].rows.length,
             cells: all("table")[0].tBodies[0].rows[0].cells.length,
+            narrow: all("tbody th").filter(one => one.getBoundingClientRect().width < 100).length,
             wider: document.documentElement.scrollWidth - window.innerWidth,
             loaded: performance.getEntriesByType("resource").length,
             first: all("tbody th")[0].firstChild.data,
@@ -56,6 +57,7 @@ pub fn the_report_is_shown(ran: &Ran, measured: &[String]) {
         "{found}"
     );
     assert_eq!(found["cells"], 6, "{found}");
+    assert_eq!(found["narrow"], 0, "{found}");
     assert!(found["wider"].as_i64() <= Some(0), "{found}");
     assert_eq!(found["loaded"], 0, "{found}");
     assert_eq!(found["first"], "stock", "{found}");
@@ -73,7 +75,7 @@ fn chromium(page: &Path, profile: &Path) -> Option<String> {
         .args(["--no-first-run", "--disable-background-networking"])
         .args(["--disable-component-update", "--disable-sync"])
         .arg(format!("--user-data-dir={}", profile.display()))
-        .arg("--dump-dom")
+        .args(["--window-size=400,900", "--dump-dom"])
         .arg(format!("file://{}", page.display()))
         .output()
         .ok()?;
