@@ -145,7 +145,7 @@ packages: tools ## plugin for glibc 2.17 and newer, wheel, .deb and .rpm, in tar
 # long. And that Debian has no uWSGI of 2.0.30 or newer, which one test needs beside it.
 not_emulated = --skip bound:: --skip a_hook_that_hits_its_bound --skip a_half_loaded_application
 
-emulated = PYCOW_PATIENCE=10 PYCOW_HOSTS=$(CURDIR)/.hosts/$(ARCH) PYCOW_PLUGIN=$(dist) $(alive) cargo test --no-fail-fast
+emulated = PYCOW_PATIENCE=10 PYCOW_CC='$(CURDIR)/.hosts/zig/bin/python -m ziglang cc -target $(ARCH)-linux-gnu' PYCOW_HOSTS=$(CURDIR)/.hosts/$(ARCH) PYCOW_PLUGIN=$(dist) $(alive) cargo test --no-fail-fast
 
 ifeq ($(ARCH),$(shell uname -m))
 dist: packages ## the same, and the plugin tried on every host; one of another processor on an emulated one
