@@ -206,6 +206,9 @@ fn mules_keep_cpythons_own() {
     let uwsgi = Uwsgi::on(&host).app(APP).file("mule.py", mule).with_pycow();
     let path = uwsgi.dir().join("mule.py").display().to_string();
     let uwsgi = uwsgi.set("mule", path).start();
-    uwsgi.await_log("gc freeze (thresholds 700,10,10 in workers, paced), exit fast");
-    uwsgi.await_log("mule (700, 10, 10)");
+    let usual = usual(&host);
+    uwsgi.await_log(&format!(
+        "gc freeze (thresholds {usual} in workers, paced), exit fast"
+    ));
+    uwsgi.await_log(&format!("mule ({})", usual.replace(',', ", ")));
 }

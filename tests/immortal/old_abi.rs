@@ -1,6 +1,6 @@
 //! An extension that counts by itself frees nothing in use.
 
-use pycow_testkit::{default_host, immortal};
+use pycow_testkit::{immortal, prepared};
 
 /// An extension as it was built for the stable ABI before CPython 3.12: it counts by itself.
 const OLD_ABI: &str = r#"
@@ -96,7 +96,8 @@ fn an_extension_of_the_old_stable_abi_frees_nothing_in_use() {
 
 /// Compiles the extension with the headers of a CPython before 3.12, into a folder.
 fn build_old_abi(dir: &std::path::Path) {
-    let python = default_host().interpreter.unwrap();
+    // Of whatever host the tests run on.
+    let python = prepared().join("default/bin/python");
     let include = std::process::Command::new(python)
         .args([
             "-c",

@@ -124,7 +124,8 @@ def raises(error):
     say("raises %s" % type(error).__name__)
     raise error
 uwsgi.atexit = lambda: raises(OSError("from uwsgi.atexit"))
-threading._register_atexit(raises, ValueError("from threading"))
+if sys.version_info >= (3, 9):
+    threading._register_atexit(raises, ValueError("from threading"))
 atexit.register(say, "the last hook")
 atexit.register(raises, LookupError("from atexit"))
 atexit.register(raises, SystemExit(3))
@@ -136,7 +137,8 @@ atexit.register(raises, KeyboardInterrupt())
     assert_eq!(status, END_CODE);
     uwsgi.await_accepting(2);
     let finished = uwsgi.stop();
-    let expected = [
+    let has_threading = default_host().python >= (3, 9);
+    let mut expected = vec![
         "raises OSError",
         "raises ValueError",
         "raises KeyboardInterrupt",
@@ -144,17 +146,19 @@ atexit.register(raises, KeyboardInterrupt())
         "raises LookupError",
         "the last hook",
     ];
+    expected.retain(|what| has_threading || *what != "raises ValueError");
     assert_eq!(said(&finished.log, worker), expected);
-    for printed in [
-        "OSError: from uwsgi.atexit",
-        "ValueError: from threading",
-        "LookupError: from atexit",
+    for (printed, is_there) in [
+        ("OSError: from uwsgi.atexit", true),
+        ("ValueError: from threading", has_threading),
+        ("LookupError: from atexit", true),
     ] {
         let lines = finished.log.lines();
         // The worker's, and that of the one which took its place.
+        let expected = if is_there { 2 } else { 0 };
         assert_eq!(
             lines.filter(|line| *line == printed).count(),
-            2,
+            expected,
             "{printed}"
         );
     }

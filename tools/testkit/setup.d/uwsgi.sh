@@ -55,6 +55,7 @@ matrix_host() {
 # matrix WORDS: those hosts. Each release on a CPython of its time, so that old ones meet old ones.
 matrix() {
     local words=$1 release minor
+    packages 'with it, uWSGI up to 2.0.21 has request routing' libpcre3-dev
     for release in 2.0.18.post0:8 2.0.19.1.post0:9 2.0.20:10 2.0.21:8 2.0.22:12 2.0.23.post0:11 2.0.26:9 2.0.27.post1:13 \
         2.0.28.post1:12 2.0.29:13; do
         matrix_host pyuwsgi "pyuwsgi==${release%:*}" "${release#*:}" 'PyPI has no such wheel'
