@@ -2,7 +2,7 @@
 
 mod patched;
 
-use std::fs;
+use std::{fs, process::Command};
 
 use pycow_testkit::{
     default_host, host_of, hosts, plugin_path, skip, Finished, Flavour, Uwsgi, HELLO,
@@ -139,4 +139,40 @@ fn a_missing_function_turns_it_off() {
         |uwsgi| patched::rename_symbol(uwsgi, "uwsgi_opt_get"),
         "does not export uwsgi_opt_get",
     );
+}
+
+/// A host that calls another function in the place of `exit`: there is no slot to be had.
+#[test]
+fn without_a_slot_for_exit_the_hooks_run_in_its_handler() {
+    const APP: &str = "
+import atexit, os
+atexit.register(os.write, 2, b'the hook runs\\n')
+def application(env, start):
+    start('200 OK', [])
+    return []
+";
+    let Some(host) = host_of(Flavour::Pypi) else {
+        return skip("no uWSGI from PyPI");
+    };
+    let changed = patched::copy_of(&host, |uwsgi| {
+        patched::call_instead(uwsgi, "exit", "opt_exit");
+    });
+    let uwsgi = Uwsgi::on(&changed.host).app(APP).with_pycow();
+    let source = "void exit(int); void opt_exit(int status) { exit(status); }";
+    let uwsgi = uwsgi.file("leave.c", source);
+    let library = uwsgi.dir().join("leave.so");
+    let made = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &uwsgi.dir().join("leave.c")])
+        .status();
+    assert!(made.unwrap().success());
+    let uwsgi = uwsgi.env("LD_PRELOAD", library).start();
+    let line = uwsgi.await_log(" on uWSGI 2.0.");
+    assert!(
+        line.ends_with("; hooks run in uWSGI's exit handler"),
+        "{line}"
+    );
+    let log = uwsgi.stop().log.clone();
+    assert_eq!(log.matches("the hook runs\n").count(), 1, "{log}");
+    assert!(log.contains(", hooks took "), "{log}");
 }

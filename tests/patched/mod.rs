@@ -95,3 +95,38 @@ pub fn rename_symbol(file: &mut [u8], name: &str) {
         file[place + name.len()] = b'_';
     }
 }
+
+/// Has the file call `other` wherever it calls `name`. It must be the end of a name that the file has.
+pub fn call_instead(file: &mut [u8], name: &str, other: &str) {
+    const SYMBOL: usize = 24;
+    let (symbols, texts) = dynamic_symbols(file);
+    let ends = |text: &[u8], what: &str| text.starts_with(&[what.as_bytes(), b"\0"].concat());
+    let mut places = texts.clone();
+    let place = places.find(|place| ends(&file[*place..], other)).unwrap();
+    let number = u32::try_from(place - texts.start).unwrap().to_le_bytes();
+    let is_it = |entry: &usize| ends(&file[texts.start + word(file, *entry)..], name);
+    let entry = symbols.step_by(SYMBOL).find(is_it).unwrap();
+    file[entry..entry + number.len()].copy_from_slice(&number);
+}
+
+/// Where the file has its dynamic symbols and their names (elf(5), for 64 bits).
+fn dynamic_symbols(file: &[u8]) -> (Range<usize>, Range<usize>) {
+    let (sections, count, header_size, dynsym) = (0x28, 0x3c, 64, 11);
+    let first = word(file, sections);
+    let header = |number: usize| first + header_size * number;
+    let range = |header: usize| {
+        let start = word(file, header + 24);
+        start..start + word(file, header + 32)
+    };
+    let count = usize::from(u16::from_le_bytes([file[count], file[count + 1]]));
+    let mut headers = (0..count).map(header);
+    let symbols = headers.find(|it| word(file, it + 4) == dynsym).unwrap();
+    let names = header(word(file, symbols + 40));
+    (range(symbols), range(names))
+}
+
+/// The lower half is enough: no file is larger.
+fn word(file: &[u8], place: usize) -> usize {
+    let bytes = file[place..place + 4].try_into().unwrap();
+    u32::from_le_bytes(bytes) as usize
+}
