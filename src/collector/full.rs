@@ -3,7 +3,8 @@
 //! Garbage that survived young collections waits for a full one. It can be no more than what came
 //! since the last: counted as objects that survived, and seen as memory that the process holds. A
 //! full collection is wanted when that may be as much as is allowed. It is due if the last one found
-//! much, or if another is affordable; the more there may be to find, the more is.
+//! much, or if another is affordable; the more there may be to find, the more is. Before one that costs
+//! more than its share a sample is taken: if that finds nothing, the full collection is put off.
 
 use std::time::Duration;
 
@@ -22,6 +23,11 @@ const OBJECT_TAKES: Duration = Duration::from_nanos(100);
 const MUCH: f64 = 0.2;
 /// Next to nothing is less than that share.
 const NOTHING: f64 = 0.02;
+/// A sample is of so many objects at least, twice, and of those that so many requests left.
+const SAMPLE: u64 = 2_500;
+const SAMPLED_REQUESTS: u64 = 4;
+/// It says something of so many times as many.
+const SPEAKS_FOR: u64 = 4;
 /// How often one that is due is put off because a connection waits.
 const PATIENCE: u32 = 8;
 
@@ -59,6 +65,18 @@ pub(super) struct Full {
     /// Private memory of the process, in bytes, when it was last measured.
     private: u64,
     put_off: u32,
+    /// How many times what is allowed there was when a sample last found nothing since the last full
+    /// collection, and how many young objects.
+    sampled: (f64, u64),
+}
+
+/// What is to be sampled before a full collection is paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// So many of the oldest young objects, and as many that follow upon the others.
+    pub(super) objects: u64,
+    /// Young objects that earlier samples spoke for.
+    pub(super) skip: u64,
 }
 
 impl Full {
@@ -75,6 +93,7 @@ impl Full {
             rhythm: None,
             private: 0,
             put_off: 0,
+            sampled: (0.0, 0),
         }
     }
 
@@ -107,18 +126,57 @@ impl Full {
 
     /// A request is over: is a full collection due?
     pub(super) fn is_due(&self, now: &Seen) -> bool {
-        let grown = now.resident.saturating_sub(self.last.resident);
-        let times = self
-            .times(now.young)
-            .max(grown as f64 / self.allowed() as f64);
+        let times = self.times_with_growth(now);
         let served = now.requests.saturating_sub(self.last.requests);
         let by_rhythm = self.rhythm.is_some_and(|requests| served >= requests);
-        by_rhythm || times >= 1.0 && self.is_worthwhile(now.at, now.young, times)
+        by_rhythm || times >= self.next() && self.is_worthwhile(now.at, now.young, times)
+    }
+
+    /// How many times what is allowed there must be for the next full collection, or sample: twice as
+    /// much as at a sample that found nothing, but no more than [`ENOUGH`] are added, or half.
+    fn next(&self) -> f64 {
+        let sampled = self.sampled.0;
+        let more = sampled.min(ENOUGH.max(sampled / 2.0));
+        sampled + more.max(1.0)
+    }
+
+    fn grown(&self, now: &Seen) -> u64 {
+        now.resident.saturating_sub(self.last.resident)
+    }
+
+    fn times_with_growth(&self, now: &Seen) -> f64 {
+        let grown = self.grown(now) as f64 / self.allowed() as f64;
+        self.times(now.young).max(grown)
+    }
+
+    /// One is due: should a sample tell before whether there is something to find? Not where much was
+    /// found the last time, where a full collection does not cost more than its share or looks at little
+    /// more than a sample, or where few objects hold the memory that came.
+    pub(super) fn sample_wanted(&self, now: &Seen) -> Option<Wanted> {
+        let came = self.came(now.young);
+        let served = now.requests.saturating_sub(self.last.requests).max(1);
+        let objects = SAMPLE.max(came / served * SAMPLED_REQUESTS);
+        let speaks = now.young >= objects * 2 * SPEAKS_FOR && now.young >= came / SPEAKS_FOR;
+        let is_of_objects = self.grown(now) <= came * OBJECT * 2;
+        let is_dear = !self.found_much && !self.is_affordable(now.at, now.young, 1.0);
+        (speaks && is_of_objects && is_dear).then_some(Wanted {
+            objects,
+            skip: self.sampled.1,
+        })
+    }
+
+    /// A sample was taken; true if it found that little that the full collection is put off.
+    pub(super) fn sampled(&mut self, looked_at: u64, found: u64, now: &Seen) -> bool {
+        let is_clean = (found as f64) < looked_at as f64 * NOTHING;
+        if is_clean {
+            self.sampled = (self.times_with_growth(now), now.young);
+        }
+        is_clean
     }
 
     /// So many objects came that their garbage may take what is allowed.
     pub(super) fn is_wanted(&self) -> bool {
-        self.times(0) >= 1.0
+        self.times(0) >= self.next()
     }
 
     /// Objects that came since the last full collection, at most.
@@ -140,23 +198,27 @@ impl Full {
     /// Twice as much as is allowed has come and no request was over meanwhile: the interpreter is to
     /// collect by itself.
     pub(super) fn is_overdue(&self, at: Duration) -> bool {
-        let times = self.times(0);
-        times >= 2.0 && self.is_worthwhile(at, 0, times / 2.0)
+        let times = self.times(0) / 2.0;
+        times >= self.next() && self.is_worthwhile(at, 0, times)
     }
 
     /// The last one found much, or another is affordable. The more there may be to find, the more it
     /// may cost; less so where nothing was found.
     fn is_worthwhile(&self, at: Duration, young: u64, times: f64) -> bool {
-        // A child of the process begins at 0 again.
-        let passed = at.checked_sub(self.last.at).unwrap_or(at);
-        let takes = self.object_takes.as_secs_f64() * (self.objects + self.came(young)) as f64;
         let pressure = if self.found_nothing {
             times
         } else {
             times * times
         };
-        let affordable = passed.as_secs_f64() >= takes * PAUSE / pressure;
-        self.found_much || affordable || times >= ENOUGH
+        self.found_much || times >= ENOUGH || self.is_affordable(at, young, pressure)
+    }
+
+    /// So much CPU time has passed that another one takes its share of it, times `pressure`.
+    fn is_affordable(&self, at: Duration, young: u64, pressure: f64) -> bool {
+        // A child of the process begins at 0 again.
+        let passed = at.checked_sub(self.last.at).unwrap_or(at);
+        let takes = self.object_takes.as_secs_f64() * (self.objects + self.came(young)) as f64;
+        passed.as_secs_f64() >= takes * PAUSE / pressure
     }
 
     /// A full collection found so many objects and took so long; `now` is what was seen before it,
@@ -174,6 +236,7 @@ impl Full {
         self.last = now;
         self.is_stale = !by_us;
         self.put_off = 0;
+        self.sampled = (0.0, 0);
     }
 }
 
@@ -275,6 +338,57 @@ mod tests {
         assert!(full.is_stale());
         full.left(120 * MB);
         assert!(!full.is_stale() && !full.is_due(&seen(123 * MB, 11, 41)));
+    }
+
+    /// A worker that found nothing among 25,000 objects, and to which 100,000 young ones came since.
+    fn growing() -> (Full, Seen) {
+        let mut full = fresh();
+        full.survived(24_500);
+        full.collected(0, Duration::from_millis(10), seen(100 * MB, 100, 25), true);
+        let mut now = seen(112 * MB, 3_000, 225);
+        now.young = 100_000;
+        (full, now)
+    }
+
+    #[test]
+    fn a_dear_one_is_sampled_for_and_put_off_where_that_finds_nothing() {
+        let (mut full, now) = growing();
+        assert!(full.is_due(&now));
+        let wanted = full.sample_wanted(&now).unwrap();
+        assert_eq!((wanted.objects, wanted.skip), (SAMPLE, 0));
+        assert!(!full.sampled(5_000, 150, &now) && full.is_due(&now));
+        assert!(full.sampled(5_000, 50, &now) && !full.is_due(&now));
+        // Twice as much is sampled again: the oldest, and those that the first sample did not speak for.
+        let twice = Seen {
+            young: 200_000,
+            resident: 124 * MB,
+            ..now
+        };
+        assert!(full.is_due(&twice));
+        assert_eq!(full.sample_wanted(&twice).unwrap().skip, 100_000);
+        assert!(full.sampled(5_000, 0, &twice) && !full.is_due(&twice));
+        // At 9.5 times what is allowed, no more than eight times that are added.
+        let more = |young| Seen { young, ..twice };
+        assert!(!full.is_due(&more(360_000)) && full.is_due(&more(370_000)));
+        full.collected(0, Duration::from_millis(90), twice, true);
+        assert_eq!((full.sampled, full.next()), ((0.0, 0), 1.0));
+    }
+
+    #[test]
+    fn no_sample_is_taken_where_it_says_nothing_or_saves_nothing() {
+        let (full, now) = growing();
+        let wanted = |change: fn(&mut Full, &mut Seen)| {
+            let (mut full, mut now) = (full, now);
+            change(&mut full, &mut now);
+            full.sample_wanted(&now).is_some()
+        };
+        assert!(wanted(|_, _| {}));
+        assert!(!wanted(|full, _| full.found_much = true));
+        assert!(!wanted(|_, now| now.at = Duration::from_secs(60)), "cheap");
+        assert!(!wanted(|_, now| now.young = 19_000), "few");
+        assert!(!wanted(|_, now| now.requests = 35), "10,000 a request");
+        assert!(!wanted(|_, now| now.resident = 150 * MB), "large ones");
+        assert!(!wanted(|full, _| full.survived(350_000)), "old ones");
     }
 
     #[test]
