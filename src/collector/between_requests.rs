@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     counters,
-    full::Seen,
+    full::{Due, Seen, Wanted},
     pacing::{set_thresholds, state, Paced, State, LOOK_AT_ONCE, PACED},
 };
 use crate::{
@@ -90,14 +90,16 @@ fn look_at(gil: &Gil<'_>, python: &Python, requests: u64) -> Option<Seen> {
     interpreters::each(gil, |gil, _| {
         now.young += Collector::at_hand(gil).map_or(0, |gc| gc.young().unwrap_or(0));
     });
-    if !paced.full.is_due(&now) {
+    let runs = match paced.full.due(&now) {
+        Due::Nothing => false,
+        Due::Sample(wanted) => paced.sample(gil, python, wanted, &now),
+        Due::Collection => true,
+    };
+    if !runs {
         return None;
     }
     if sockets::connection_waits(&paced.sockets) && paced.full.put_off() {
         LOOK_AT_ONCE.store(true, Relaxed);
-        return None;
-    }
-    if paced.is_spared(gil, python, &now) {
         return None;
     }
     paced.running = Some((0, Duration::ZERO));
@@ -105,11 +107,8 @@ fn look_at(gil: &Gil<'_>, python: &Python, requests: u64) -> Option<Seen> {
 }
 
 impl State {
-    /// A full collection is due. Is it put off, because a sample found nothing?
-    fn is_spared(&mut self, gil: &Gil<'_>, python: &Python, now: &Seen) -> bool {
-        let Some(wanted) = self.full.sample_wanted(now) else {
-            return false;
-        };
+    /// Takes a sample of young objects: is a full collection to run?
+    fn sample(&mut self, gil: &Gil<'_>, python: &Python, wanted: Wanted, now: &Seen) -> bool {
         let (mut looked_at, mut found) = (0, 0);
         interpreters::each(gil, |gil, _| {
             let young = Collector::at_hand(gil).and_then(|gc| gc.young().ok());
@@ -120,11 +119,11 @@ impl State {
                 found += seen.garbage;
             }
         });
-        let is_spared = looked_at > 0 && self.full.sampled(looked_at, found, now);
-        if is_spared {
+        let runs = self.full.sampled(looked_at, found, now);
+        if !runs && looked_at > 0 {
             interpreters::each(gil, |gil, _| self.spare(gil, now.young));
         }
-        is_spared
+        runs
     }
 
     /// So many young objects are left alone in the current interpreter.

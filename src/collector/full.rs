@@ -70,6 +70,15 @@ pub(super) struct Full {
     sampled: (f64, u64),
 }
 
+/// What is due at the end of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    Sample(Wanted),
+    /// A full collection.
+    Collection,
+}
+
 /// What is to be sampled before a full collection is paid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -124,12 +133,25 @@ impl Full {
         self.is_stale = false;
     }
 
-    /// A request is over: is a full collection due?
-    pub(super) fn is_due(&self, now: &Seen) -> bool {
-        let times = self.times_with_growth(now);
+    /// A request is over: what is due?
+    pub(super) fn due(&self, now: &Seen) -> Due {
         let served = now.requests.saturating_sub(self.last.requests);
-        let by_rhythm = self.rhythm.is_some_and(|requests| served >= requests);
-        by_rhythm || times >= self.next() && self.is_worthwhile(now.at, now.young, times)
+        if self.rhythm.is_some_and(|requests| served >= requests) {
+            return Due::Collection;
+        }
+        if self.times_with_growth(now) < self.next() {
+            return Due::Nothing;
+        }
+        match self.sample_wanted(now) {
+            Some(sample) => Due::Sample(sample),
+            None if self.pays(now) => Due::Collection,
+            None => Due::Nothing,
+        }
+    }
+
+    /// A full collection is worth its time now.
+    fn pays(&self, now: &Seen) -> bool {
+        self.is_worthwhile(now.at, now.young, self.times_with_growth(now))
     }
 
     /// How many times what is allowed there must be for the next full collection, or sample: twice as
@@ -149,10 +171,10 @@ impl Full {
         self.times(now.young).max(grown)
     }
 
-    /// One is due: should a sample tell before whether there is something to find? Not where much was
-    /// found the last time, where a full collection does not cost more than its share or looks at little
-    /// more than a sample, or where few objects hold the memory that came.
-    pub(super) fn sample_wanted(&self, now: &Seen) -> Option<Wanted> {
+    /// Should a sample tell whether there is something to find? Not where much was found the last time,
+    /// where a full collection does not cost more than its share or looks at little more than a sample,
+    /// or where few objects hold the memory that came.
+    fn sample_wanted(&self, now: &Seen) -> Option<Wanted> {
         let came = self.came(now.young);
         let served = now.requests.saturating_sub(self.last.requests).max(1);
         let objects = SAMPLE.max(came / served * SAMPLED_REQUESTS);
@@ -165,13 +187,19 @@ impl Full {
         })
     }
 
-    /// A sample was taken; true if it found that little that the full collection is put off.
+    /// A sample was taken: is a full collection to run? Where next to nothing was found it is put off,
+    /// where much was it is not, and otherwise it runs if it pays, as where no sample could be had.
     pub(super) fn sampled(&mut self, looked_at: u64, found: u64, now: &Seen) -> bool {
-        let is_clean = (found as f64) < looked_at as f64 * NOTHING;
-        if is_clean {
+        let share = |part: f64| looked_at as f64 * part;
+        let runs = match found as f64 {
+            _ if looked_at == 0 => return self.pays(now),
+            found if found < share(NOTHING) => false,
+            found => found >= share(MUCH) || self.pays(now),
+        };
+        if !runs {
             self.sampled = (self.times_with_growth(now), now.young);
         }
-        is_clean
+        runs
     }
 
     /// So many objects came that their garbage may take what is allowed.
@@ -255,6 +283,15 @@ mod tests {
         }
     }
 
+    /// A full collection is due, or would be if there were no samples.
+    fn is_due(full: &Full, now: &Seen) -> bool {
+        match full.due(now) {
+            Due::Nothing => false,
+            Due::Sample(_) => full.pays(now),
+            Due::Collection => true,
+        }
+    }
+
     fn fresh() -> Full {
         Full::new(seen(100 * MB, 0, 0))
     }
@@ -263,19 +300,19 @@ mod tests {
     fn nothing_is_due_where_nothing_grows() {
         let mut full = fresh();
         full.survived(5_000);
-        assert!(!full.is_due(&seen(103 * MB, 60_000, 10_000)));
+        assert!(!is_due(&full, &seen(103 * MB, 60_000, 10_000)));
     }
 
     #[test]
     fn survivors_and_memory_make_it_due() {
         let mut full = fresh();
-        assert!(full.is_due(&seen(104 * MB, 60_000, 1)));
+        assert!(is_due(&full, &seen(104 * MB, 60_000, 1)));
         full.survived(4 * MB / OBJECT);
-        assert!(full.is_due(&seen(100 * MB, 60_000, 1)));
+        assert!(is_due(&full, &seen(100 * MB, 60_000, 1)));
         // A tenth of what the process has for itself is allowed, too.
         full.measured(200 * MB);
-        assert!(!full.is_due(&seen(119 * MB, 60_000, 1)));
-        assert!(full.is_due(&seen(120 * MB, 60_000, 1)));
+        assert!(!is_due(&full, &seen(119 * MB, 60_000, 1)));
+        assert!(is_due(&full, &seen(120 * MB, 60_000, 1)));
     }
 
     #[test]
@@ -287,16 +324,16 @@ mod tests {
         full.survived(20_500);
         // 211,000 objects of 100 ns: 21.1 ms, or 4.2 s of work for one of them in 200.
         let grown = |megabytes, milliseconds| seen(megabytes * MB, milliseconds, 20);
-        assert!(!full.is_due(&grown(114, 4_900)));
-        assert!(full.is_due(&grown(114, 5_230)));
+        assert!(!is_due(&full, &grown(114, 4_900)));
+        assert!(is_due(&full, &grown(114, 5_230)));
         // The more there may be, the more it may cost: four times as much for twice as much.
-        assert!(!full.is_due(&grown(118, 2_000)));
-        assert!(full.is_due(&grown(118, 2_060)));
-        assert!(full.is_due(&grown(142, 1_001)), "whatever it costs");
+        assert!(!is_due(&full, &grown(118, 2_000)));
+        assert!(is_due(&full, &grown(118, 2_060)));
+        assert!(is_due(&full, &grown(142, 1_001)), "whatever it costs");
         // Where nothing was found, only twice as much.
         full.found_nothing = true;
-        assert!(!full.is_due(&grown(118, 3_100)));
-        assert!(full.is_due(&grown(118, 3_120)));
+        assert!(!is_due(&full, &grown(118, 3_100)));
+        assert!(is_due(&full, &grown(118, 3_120)));
     }
 
     #[test]
@@ -318,17 +355,17 @@ mod tests {
         let cost = Duration::from_millis(50);
         full.survived(20_000);
         full.collected(15_000, cost, seen(104 * MB, 1_000, 40), true);
-        assert!(full.is_due(&seen(108 * MB, 1_001, 41)));
+        assert!(is_due(&full, &seen(108 * MB, 1_001, 41)));
         // The garbage may fill what the last collection freed: nothing grows, but time has come.
-        assert!(!full.is_due(&seen(104 * MB, 1_001, 79)));
-        assert!(full.is_due(&seen(104 * MB, 1_001, 80)));
+        assert!(!is_due(&full, &seen(104 * MB, 1_001, 79)));
+        assert!(is_due(&full, &seen(104 * MB, 1_001, 80)));
     }
 
     #[test]
     fn few_large_objects_are_much_if_little_else_came() {
         let mut full = fresh();
         full.collected(400, Duration::from_millis(2), seen(101 * MB, 10, 40), true);
-        assert!(full.is_due(&seen(105 * MB, 11, 41)));
+        assert!(is_due(&full, &seen(105 * MB, 11, 41)));
     }
 
     #[test]
@@ -337,7 +374,7 @@ mod tests {
         full.collected(0, Duration::ZERO, seen(0, 10, 40), false);
         assert!(full.is_stale());
         full.left(120 * MB);
-        assert!(!full.is_stale() && !full.is_due(&seen(123 * MB, 11, 41)));
+        assert!(!full.is_stale() && !is_due(&full, &seen(123 * MB, 11, 41)));
     }
 
     /// A worker that found nothing among 25,000 objects, and to which 100,000 young ones came since.
@@ -353,25 +390,40 @@ mod tests {
     #[test]
     fn a_dear_one_is_sampled_for_and_put_off_where_that_finds_nothing() {
         let (mut full, now) = growing();
-        assert!(full.is_due(&now));
-        let wanted = full.sample_wanted(&now).unwrap();
-        assert_eq!((wanted.objects, wanted.skip), (SAMPLE, 0));
-        assert!(!full.sampled(5_000, 150, &now) && full.is_due(&now));
-        assert!(full.sampled(5_000, 50, &now) && !full.is_due(&now));
+        let sample = |skip| {
+            let objects = SAMPLE;
+            Due::Sample(Wanted { objects, skip })
+        };
+        assert_eq!(full.due(&now), sample(0));
+        assert!(full.sampled(5_000, 1_000, &now), "much is found");
+        assert!(full.sampled(5_000, 150, &now), "a little, and it pays");
+        assert!(!full.sampled(5_000, 50, &now));
+        assert_eq!(full.due(&now), Due::Nothing);
         // Twice as much is sampled again: the oldest, and those that the first sample did not speak for.
         let twice = Seen {
             young: 200_000,
             resident: 124 * MB,
+            requests: 1_000,
             ..now
         };
-        assert!(full.is_due(&twice));
-        assert_eq!(full.sample_wanted(&twice).unwrap().skip, 100_000);
-        assert!(full.sampled(5_000, 0, &twice) && !full.is_due(&twice));
+        assert_eq!(full.due(&twice), sample(100_000));
+        assert!(!full.sampled(5_000, 0, &twice));
         // At 9.5 times what is allowed, no more than eight times that are added.
-        let more = |young| Seen { young, ..twice };
-        assert!(!full.is_due(&more(360_000)) && full.is_due(&more(370_000)));
+        let more = |young| full.due(&Seen { young, ..twice });
+        assert_eq!(more(360_000), Due::Nothing);
+        assert_eq!(more(370_000), sample(200_000));
         full.collected(0, Duration::from_millis(90), twice, true);
         assert_eq!((full.sampled, full.next()), ((0.0, 0), 1.0));
+    }
+
+    #[test]
+    fn where_no_sample_can_be_had_or_little_is_found_it_is_to_pay() {
+        let (mut full, mut now) = growing();
+        assert!(full.sampled(0, 0, &now));
+        now.at = Duration::from_millis(200);
+        assert!(!full.sampled(0, 0, &now) && full.sampled.1 == 0);
+        assert!(full.sampled(5_000, 1_000, &now));
+        assert!(!full.sampled(5_000, 150, &now) && full.sampled.1 == now.young);
     }
 
     #[test]
@@ -380,7 +432,7 @@ mod tests {
         let wanted = |change: fn(&mut Full, &mut Seen)| {
             let (mut full, mut now) = (full, now);
             change(&mut full, &mut now);
-            full.sample_wanted(&now).is_some()
+            matches!(full.due(&now), Due::Sample(_))
         };
         assert!(wanted(|_, _| {}));
         assert!(!wanted(|full, _| full.found_much = true));
