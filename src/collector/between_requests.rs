@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     counters,
-    full::Seen,
-    pacing::{set_thresholds, state, State, LOOK_AT_ONCE, PACED},
+    full::{Due, Seen, Wanted},
+    pacing::{set_thresholds, state, Paced, State, LOOK_AT_ONCE, PACED},
 };
 use crate::{
     config::Thresholds,
@@ -17,7 +17,7 @@ use crate::{
         gc::Collector,
         gc_callbacks,
         interpreter::{Gil, Python},
-        interpreters,
+        interpreters, sample,
     },
 };
 
@@ -38,7 +38,7 @@ pub fn request_done(python: &Python, requests: u64) {
     let now = milliseconds();
     if LOOK_AT_ONCE.swap(false, Relaxed) || now >= NEXT.load(Relaxed) {
         NEXT.store(now + LOOK, Relaxed);
-        python.with_gil(|gil| look(gil, requests));
+        python.with_gil(|gil| look(gil, python, requests));
     }
 }
 
@@ -46,8 +46,8 @@ fn milliseconds() -> u64 {
     u64::try_from(clock::coarse()).unwrap_or(0)
 }
 
-fn look(gil: &Gil<'_>, requests: u64) {
-    let Some(now) = look_at(gil, requests) else {
+fn look(gil: &Gil<'_>, python: &Python, requests: u64) {
+    let Some(now) = look_at(gil, python, requests) else {
         return;
     };
     // The state is not locked while this runs: every collection tells of itself.
@@ -66,7 +66,7 @@ fn look(gil: &Gil<'_>, requests: u64) {
 }
 
 /// What is seen now, if a full collection is to run.
-fn look_at(gil: &Gil<'_>, requests: u64) -> Option<Seen> {
+fn look_at(gil: &Gil<'_>, python: &Python, requests: u64) -> Option<Seen> {
     let mut state = state()?;
     let paced = state.as_mut()?;
     paced.requests = requests;
@@ -90,7 +90,12 @@ fn look_at(gil: &Gil<'_>, requests: u64) -> Option<Seen> {
     interpreters::each(gil, |gil, _| {
         now.young += Collector::at_hand(gil).map_or(0, |gc| gc.young().unwrap_or(0));
     });
-    if !paced.full.is_due(&now) {
+    let runs = match paced.full.due(&now) {
+        Due::Nothing => false,
+        Due::Sample(wanted) => paced.sample(gil, python, wanted, &now),
+        Due::Collection => true,
+    };
+    if !runs {
         return None;
     }
     if sockets::connection_waits(&paced.sockets) && paced.full.put_off() {
@@ -102,6 +107,39 @@ fn look_at(gil: &Gil<'_>, requests: u64) -> Option<Seen> {
 }
 
 impl State {
+    /// Takes a sample of young objects: is a full collection to run?
+    fn sample(&mut self, gil: &Gil<'_>, python: &Python, wanted: Wanted, now: &Seen) -> bool {
+        let (mut looked_at, mut found) = (0, 0);
+        interpreters::each(gil, |gil, _| {
+            let young = Collector::at_hand(gil).and_then(|gc| gc.young().ok());
+            if young.is_some_and(|young| young >= wanted.objects * 2 + wanted.skip) {
+                let seen = sample::of_young(gil, python, wanted.objects, wanted.skip);
+                let seen = seen.unwrap_or_default();
+                looked_at += seen.looked_at;
+                found += seen.garbage;
+            }
+        });
+        let runs = self.full.sampled(looked_at, found, now);
+        if !runs && looked_at > 0 {
+            interpreters::each(gil, |gil, _| self.spare(gil, now.young));
+        }
+        runs
+    }
+
+    /// So many young objects are left alone in the current interpreter.
+    fn spare(&mut self, gil: &Gil<'_>, objects: u64) {
+        let Ok(Some(number)) = gc_callbacks::watched(gil) else {
+            return;
+        };
+        let in_force = Collector::at_hand(gil).and_then(|gc| gc.thresholds().ok());
+        let ours = |paced: &Paced| in_force.is_some_and(|values| values.as_slice() == paced.set);
+        if let Some(mut paced) = self.young[number].filter(ours) {
+            paced.young.spare(objects);
+            self.set(gil, number, &mut paced);
+            self.young[number] = Some(paced);
+        }
+    }
+
     /// What a full collection left.
     fn measure(&mut self) {
         let now = milliseconds();

@@ -3,11 +3,16 @@
 //! Garbage that survived young collections waits for a full one. It can be no more than what came
 //! since the last: counted as objects that survived, and seen as memory that the process holds. A
 //! full collection is wanted when that may be as much as is allowed. It is due if the last one found
-//! much, or if another is affordable; the more there may be to find, the more is.
+//! much, or if another is affordable; the more there may be to find, the more is. Before one that costs
+//! more than its share a sample is taken: if that finds nothing, the full collection is put off.
 
 use std::time::Duration;
 
 use super::young::OBJECT;
+
+mod sampled;
+
+pub(super) use sampled::Wanted;
 
 /// What cyclic garbage may take: that many bytes, or that part of the private memory.
 const ALLOWED: u64 = 4 << 20;
@@ -59,6 +64,18 @@ pub(super) struct Full {
     /// Private memory of the process, in bytes, when it was last measured.
     private: u64,
     put_off: u32,
+    /// How many times what is allowed there was when a sample last found nothing since the last full
+    /// collection, and how many young objects.
+    sampled: (f64, u64),
+}
+
+/// What is due at the end of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    Sample(Wanted),
+    /// A full collection.
+    Collection,
 }
 
 impl Full {
@@ -75,6 +92,7 @@ impl Full {
             rhythm: None,
             private: 0,
             put_off: 0,
+            sampled: (0.0, 0),
         }
     }
 
@@ -105,20 +123,39 @@ impl Full {
         self.is_stale = false;
     }
 
-    /// A request is over: is a full collection due?
-    pub(super) fn is_due(&self, now: &Seen) -> bool {
-        let grown = now.resident.saturating_sub(self.last.resident);
-        let times = self
-            .times(now.young)
-            .max(grown as f64 / self.allowed() as f64);
+    /// A request is over: what is due?
+    pub(super) fn due(&self, now: &Seen) -> Due {
         let served = now.requests.saturating_sub(self.last.requests);
-        let by_rhythm = self.rhythm.is_some_and(|requests| served >= requests);
-        by_rhythm || times >= 1.0 && self.is_worthwhile(now.at, now.young, times)
+        if self.rhythm.is_some_and(|requests| served >= requests) {
+            return Due::Collection;
+        }
+        if self.times_with_growth(now) < self.next() {
+            return Due::Nothing;
+        }
+        match self.sample_wanted(now) {
+            Some(sample) => Due::Sample(sample),
+            None if self.pays(now) => Due::Collection,
+            None => Due::Nothing,
+        }
+    }
+
+    /// A full collection is worth its time now.
+    fn pays(&self, now: &Seen) -> bool {
+        self.is_worthwhile(now.at, now.young, self.times_with_growth(now))
+    }
+
+    fn grown(&self, now: &Seen) -> u64 {
+        now.resident.saturating_sub(self.last.resident)
+    }
+
+    fn times_with_growth(&self, now: &Seen) -> f64 {
+        let grown = self.grown(now) as f64 / self.allowed() as f64;
+        self.times(now.young).max(grown)
     }
 
     /// So many objects came that their garbage may take what is allowed.
     pub(super) fn is_wanted(&self) -> bool {
-        self.times(0) >= 1.0
+        self.times(0) >= self.next()
     }
 
     /// Objects that came since the last full collection, at most.
@@ -140,23 +177,27 @@ impl Full {
     /// Twice as much as is allowed has come and no request was over meanwhile: the interpreter is to
     /// collect by itself.
     pub(super) fn is_overdue(&self, at: Duration) -> bool {
-        let times = self.times(0);
-        times >= 2.0 && self.is_worthwhile(at, 0, times / 2.0)
+        let times = self.times(0) / 2.0;
+        times >= self.next() && self.is_worthwhile(at, 0, times)
     }
 
     /// The last one found much, or another is affordable. The more there may be to find, the more it
     /// may cost; less so where nothing was found.
     fn is_worthwhile(&self, at: Duration, young: u64, times: f64) -> bool {
-        // A child of the process begins at 0 again.
-        let passed = at.checked_sub(self.last.at).unwrap_or(at);
-        let takes = self.object_takes.as_secs_f64() * (self.objects + self.came(young)) as f64;
         let pressure = if self.found_nothing {
             times
         } else {
             times * times
         };
-        let affordable = passed.as_secs_f64() >= takes * PAUSE / pressure;
-        self.found_much || affordable || times >= ENOUGH
+        self.found_much || times >= ENOUGH || self.is_affordable(at, young, pressure)
+    }
+
+    /// So much CPU time has passed that another one takes its share of it, times `pressure`.
+    fn is_affordable(&self, at: Duration, young: u64, pressure: f64) -> bool {
+        // A child of the process begins at 0 again.
+        let passed = at.checked_sub(self.last.at).unwrap_or(at);
+        let takes = self.object_takes.as_secs_f64() * (self.objects + self.came(young)) as f64;
+        passed.as_secs_f64() >= takes * PAUSE / pressure
     }
 
     /// A full collection found so many objects and took so long; `now` is what was seen before it,
@@ -174,115 +215,9 @@ impl Full {
         self.last = now;
         self.is_stale = !by_us;
         self.put_off = 0;
+        self.sampled = (0.0, 0);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MB: u64 = 1 << 20;
-
-    fn seen(resident: u64, milliseconds: u64, requests: u64) -> Seen {
-        Seen {
-            resident,
-            at: Duration::from_millis(milliseconds),
-            requests,
-            young: 500,
-        }
-    }
-
-    fn fresh() -> Full {
-        Full::new(seen(100 * MB, 0, 0))
-    }
-
-    #[test]
-    fn nothing_is_due_where_nothing_grows() {
-        let mut full = fresh();
-        full.survived(5_000);
-        assert!(!full.is_due(&seen(103 * MB, 60_000, 10_000)));
-    }
-
-    #[test]
-    fn survivors_and_memory_make_it_due() {
-        let mut full = fresh();
-        assert!(full.is_due(&seen(104 * MB, 60_000, 1)));
-        full.survived(4 * MB / OBJECT);
-        assert!(full.is_due(&seen(100 * MB, 60_000, 1)));
-        // A tenth of what the process has for itself is allowed, too.
-        full.measured(200 * MB);
-        assert!(!full.is_due(&seen(119 * MB, 60_000, 1)));
-        assert!(full.is_due(&seen(120 * MB, 60_000, 1)));
-    }
-
-    #[test]
-    fn where_little_is_found_it_takes_half_a_percent_at_most() {
-        let mut full = fresh();
-        full.survived(199_500);
-        let cost = Duration::from_millis(20);
-        full.collected(10_000, cost, seen(110 * MB, 1_000, 10), true);
-        full.survived(20_500);
-        // 211,000 objects of 100 ns: 21.1 ms, or 4.2 s of work for one of them in 200.
-        let grown = |megabytes, milliseconds| seen(megabytes * MB, milliseconds, 20);
-        assert!(!full.is_due(&grown(114, 4_900)));
-        assert!(full.is_due(&grown(114, 5_230)));
-        // The more there may be, the more it may cost: four times as much for twice as much.
-        assert!(!full.is_due(&grown(118, 2_000)));
-        assert!(full.is_due(&grown(118, 2_060)));
-        assert!(full.is_due(&grown(142, 1_001)), "whatever it costs");
-        // Where nothing was found, only twice as much.
-        full.found_nothing = true;
-        assert!(!full.is_due(&grown(118, 3_100)));
-        assert!(full.is_due(&grown(118, 3_120)));
-    }
-
-    #[test]
-    fn without_an_end_of_a_request_twice_as_much_is_too_much() {
-        let mut full = fresh();
-        full.survived(20_972);
-        assert!(full.is_wanted() && !full.is_overdue(Duration::from_secs(60)));
-        full.survived(20_972);
-        assert!(full.is_overdue(Duration::from_secs(60)));
-        assert!(
-            !full.is_overdue(Duration::from_millis(10)),
-            "it costs too much yet"
-        );
-    }
-
-    #[test]
-    fn where_much_is_found_memory_alone_decides() {
-        let mut full = fresh();
-        let cost = Duration::from_millis(50);
-        full.survived(20_000);
-        full.collected(15_000, cost, seen(104 * MB, 1_000, 40), true);
-        assert!(full.is_due(&seen(108 * MB, 1_001, 41)));
-        // The garbage may fill what the last collection freed: nothing grows, but time has come.
-        assert!(!full.is_due(&seen(104 * MB, 1_001, 79)));
-        assert!(full.is_due(&seen(104 * MB, 1_001, 80)));
-    }
-
-    #[test]
-    fn few_large_objects_are_much_if_little_else_came() {
-        let mut full = fresh();
-        full.collected(400, Duration::from_millis(2), seen(101 * MB, 10, 40), true);
-        assert!(full.is_due(&seen(105 * MB, 11, 41)));
-    }
-
-    #[test]
-    fn one_inside_a_request_leaves_the_memory_to_be_measured() {
-        let mut full = fresh();
-        full.collected(0, Duration::ZERO, seen(0, 10, 40), false);
-        assert!(full.is_stale());
-        full.left(120 * MB);
-        assert!(!full.is_stale() && !full.is_due(&seen(123 * MB, 11, 41)));
-    }
-
-    #[test]
-    fn patience_ends() {
-        let mut full = fresh();
-        assert_eq!(
-            (0..10).filter(|_| full.put_off()).count(),
-            PATIENCE as usize
-        );
-    }
-}
+mod tests;

@@ -65,7 +65,7 @@ pub(super) struct State {
 /// An interpreter whose young collections are paced.
 #[derive(Clone, Copy)]
 pub(super) struct Paced {
-    young: Young,
+    pub(super) young: Young,
     /// The thresholds that were last set here.
     pub(super) set: [i32; 3],
 }
@@ -216,11 +216,16 @@ impl State {
             self.young[number] = None;
             return;
         }
-        let wanted = self.thresholds(&paced.young, at);
+        self.set(gil, number, &mut paced);
+        self.young[number] = Some(paced);
+    }
+
+    /// Sets what is to be in force, in the current interpreter.
+    pub(super) fn set(&self, gil: &Gil<'_>, number: usize, paced: &mut Paced) {
+        let wanted = self.thresholds(&paced.young, clock::process_cpu());
         if wanted != paced.set && set_thresholds(gil, number, wanted) {
             paced.set = wanted;
         }
-        self.young[number] = Some(paced);
     }
 
     fn full_collected(&mut self, paced: &Paced, found: u64, cost: Duration, at: Duration) {

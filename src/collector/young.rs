@@ -17,6 +17,8 @@ pub(super) const OBJECT: u64 = 200;
 const YOUNG: u64 = 2 << 20;
 /// The same while young collections rest: by then a full one is overdue.
 const REST: u64 = 32 << 20;
+/// Where a sample found nothing: until there are so many times as many.
+const SPARED: u64 = 4;
 /// A rest lasts until so many full collections found what young ones could have found: once at first,
 /// and twice as often each time that it follows upon another, up to this.
 const LONGEST: u32 = 16;
@@ -52,6 +54,8 @@ pub(super) struct Young {
     last: Duration,
     /// How many full collections that find much the next rest lasts.
     rest: u32,
+    /// A rest lasts for so many objects at least, as a sample of them found nothing.
+    spared: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,6 +97,7 @@ impl Young {
             spent: Spent::default(),
             last: at,
             rest: 1,
+            spared: 0,
         }
     }
 
@@ -100,10 +105,10 @@ impl Young {
     pub(super) fn first(&self) -> i32 {
         let most = match self.phase {
             Phase::Own { .. } => 0,
-            Phase::Trial { .. } | Phase::Large => YOUNG,
-            Phase::Rest { .. } => REST,
+            Phase::Trial { .. } | Phase::Large => YOUNG / OBJECT,
+            Phase::Rest { .. } => self.spared.max(REST / OBJECT),
         };
-        let most = i32::try_from(most / OBJECT).unwrap_or(i32::MAX);
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
         most.max(self.own)
     }
 
@@ -159,8 +164,14 @@ impl Young {
         self.begin(next);
     }
 
+    /// A sample of so many young objects found nothing: they are left alone for as many again, and some.
+    pub(super) fn spare(&mut self, objects: u64) {
+        self.spared = objects * SPARED;
+    }
+
     fn begin(&mut self, phase: Phase) {
         self.phase = phase;
+        self.spared = 0;
         self.spent = Spent::default();
     }
 
@@ -168,6 +179,7 @@ impl Young {
     /// begins there.
     pub(super) fn full_collected(&mut self, found: u64, at: Duration) {
         self.last = at;
+        self.spared = 0;
         match self.phase {
             Phase::Rest { left } if found * OBJECT >= YOUNG && left > 1 => {
                 self.phase = Phase::Rest { left: left - 1 };
@@ -248,6 +260,20 @@ mod tests {
         // What young collections find again begins anew.
         young.full_collected(50_000, young.last);
         go_on(&mut young, 1, 0.9, |_| 0.05);
+        assert_eq!(young.first(), OWN);
+    }
+
+    #[test]
+    fn a_rest_lasts_longer_where_a_sample_found_nothing() {
+        let mut young = after(WARM + TRIAL, 0.0, |_| 0.05);
+        young.spare(20_000);
+        assert_eq!(young.first(), RESTING);
+        young.spare(100_000);
+        assert_eq!(young.first(), 400_000);
+        young.full_collected(0, young.last);
+        assert_eq!(young.first(), RESTING);
+        let mut young = after(100, 0.5, temporary);
+        young.spare(100_000);
         assert_eq!(young.first(), OWN);
     }
 

@@ -22,6 +22,7 @@ pub mod marked;
 pub mod object;
 pub mod refcount;
 pub mod reference;
+pub mod sample;
 pub mod script;
 pub mod termination;
 pub mod threads;
