@@ -166,7 +166,7 @@ import signal
 
 @atexit.register
 def deaf():
-    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     threading.Event().wait()
 "#,
     )
