@@ -66,7 +66,7 @@ pub fn in_child_of_master(plugin: &Plugin, handlers: &Handlers) {
     TOLD.store(0, Relaxed);
     if plugin.redirected.waits {
         MEANS.store(LATER, Relaxed);
-        signals::stand_in(handlers.ending);
+        signals::stand_in(handlers.ending, handlers.loading);
     }
 }
 

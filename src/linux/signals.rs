@@ -69,12 +69,15 @@ pub fn take_over(handler: SignalHandler, interrupted: Interrupted) {
 static IGNORED: [AtomicBool; ENDING.len()] = [const { AtomicBool::new(false) }; ENDING.len()];
 
 /// The same in a child that has its parent's handlers, or ignores what its parent ignores: `handler` keeps
-/// what comes until the child has handlers of its own.
-pub fn stand_in(handler: SignalHandler) {
+/// what comes until the child has handlers of its own. What its parent [`hear`]s is ignored but for that.
+pub fn stand_in(handler: SignalHandler, hears: SignalHandler) {
     for (signal, ignored) in ENDING.into_iter().zip(&IGNORED) {
         let before = current(signal).sa_sigaction;
         if before != libc::SIG_DFL {
-            ignored.store(before == libc::SIG_IGN, Relaxed);
+            ignored.store(
+                before == libc::SIG_IGN || before == hears.address(),
+                Relaxed,
+            );
             replace(signal, &action(handler, libc::SA_RESTART));
         }
     }

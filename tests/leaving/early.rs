@@ -95,14 +95,14 @@ fn a_program_that_uwsgi_starts_ignores_what_it_ignores_in_stock() {
     let ignored = |uwsgi: Uwsgi| {
         let uwsgi = uwsgi
             .app(HELLO)
-            .set("exec-pre-app", "grep SigIgn: /proc/self/status >&2")
+            .set("exec-pre-app", "sed s/^/early-/ /proc/self/status >&2")
             .set(
                 "attach-daemon",
                 "sh -c 'sed s/^/daemon-/ /proc/self/status >&2; exec sleep 1000'",
             )
             .through("trap '' INT; exec \"$@\"")
             .start();
-        ["SigIgn:", "daemon-SigIgn:"].map(|line| uwsgi.await_log(line))
+        ["early-SigIgn:", "daemon-SigIgn:"].map(|line| uwsgi.await_log(line))
     };
     for host in one_of_each() {
         let stock = ignored(Uwsgi::on(&host));

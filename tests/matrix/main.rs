@@ -11,8 +11,9 @@ use std::{
 };
 
 use pycow_testkit::{
-    checkout, prepared,
+    checkout, hosts, prepared,
     supported::{tell, Verdict},
+    Host,
 };
 
 /// The programs of the suite that start uWSGI. Others look at files, or at all hosts at once.
@@ -41,12 +42,19 @@ const PROGRAMS: &[&str] = &[
     "faults",
 ];
 
+/// Debian's, installed on this machine.
+const INSTALLED: &str = "/usr/bin/uwsgi-core";
+
 /// Hosts that were wanted and are not here: `.hosts/matrix/NAME.skipped` says why.
 const SKIPPED: &str = "skipped";
 
 /// A host by its name, and the folder that it is in, or why it is not there.
 fn wanted() -> Vec<(String, Result<PathBuf, String>)> {
-    let mut found = vec![("the installed Debian's".to_owned(), Ok("installed".into()))];
+    let is_installed = |host: &Host| host.uwsgi == Path::new(INSTALLED);
+    let mut found: Vec<(String, Result<PathBuf, String>)> = Vec::new();
+    if let Some(host) = hosts().into_iter().find(is_installed) {
+        found.push((host.name, Ok("installed".into())));
+    }
     for folder in [
         prepared(),
         prepared().join("matrix"),
@@ -97,7 +105,7 @@ const MOST: usize = 3;
 /// Whether this uWSGI was built with request routing (PCRE).
 fn routes(host: &Path) -> bool {
     let command = match host.to_str() {
-        Some("installed") => "/usr/bin/uwsgi-core".into(),
+        Some("installed") => INSTALLED.into(),
         _ => ["bin/pyuwsgi", "bin/uwsgi", "uwsgi"]
             .map(|command| host.join(command))
             .into_iter()
