@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pycow_testkit::signal::SIGTERM;
 use pycow_testkit::{default_host, proc, Instance};
 
-use pycow_testkit::{hosts, one_of_each, skip, Host};
+use pycow_testkit::{hosts, one_of_each, skip, until, Host};
 
 use super::{only_worker, said, status_of, with_app, Gate, END_CODE};
 
@@ -154,6 +154,28 @@ fn a_log_that_nobody_reads_does_not_hold_a_worker() {
             assert_eq!(status, END_CODE, "{}", host.name);
             assert!(start.elapsed() < SOON, "{}", host.name);
         }
+    }
+}
+
+#[test]
+fn nor_one_whose_hooks_do_not_run() {
+    let busy = "    open('busy', 'w').close()\n    threading.Event().wait()\n    start(";
+    for host in one_of_each() {
+        let uwsgi = with_app(&host, &FULL.replace("    start(", busy));
+        let uwsgi = uwsgi
+            .set("pycow-exit-timeout", 1)
+            .set("pycow-exit-grace", 0)
+            .start();
+        let worker = only_worker(&uwsgi);
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(uwsgi.try_get("/")));
+            let is_busy = || uwsgi.dir().join("busy").exists().then_some(());
+            until("the worker is busy", is_busy);
+            let start = Instant::now();
+            let status = status_of(&uwsgi, worker, || uwsgi.kill(worker, SIGTERM));
+            assert_eq!(status, END_CODE, "{}", host.name);
+            assert!(start.elapsed() < SOON, "{}", host.name);
+        });
     }
 }
 
