@@ -49,6 +49,22 @@ fn under_off_callers_are_overruled_and_named_once() {
     }
 }
 
+/// What undoes a `gc.disable` changes no policy. `weakref` does so in every process that leaves.
+#[test]
+fn who_disables_and_enables_again_is_not_named() {
+    let app = "import gc, weakref\n\nclass Thing: pass\nthing = Thing()\nweakref.finalize(thing, print)\n\n\
+               def application(env, start):\n    gc.disable()\n    gc.enable()\n    start('200 OK', [])\n    \
+               return [b'%d %d' % (gc.isenabled(), gc.get_threshold()[0])]\n";
+    for host in hosts() {
+        let uwsgi = Uwsgi::on(&host).app(app).with_pycow();
+        let uwsgi = uwsgi.set("pycow-gc", "off").start();
+        assert_eq!(uwsgi.get("/").body, "1 0", "{}", host.name);
+        let finished = uwsgi.stop();
+        let named = finished.log.lines().find(|line| line.contains("overruled"));
+        assert_eq!(named, None, "{}", host.name);
+    }
+}
+
 #[test]
 fn a_function_taken_before_pycow_came_is_overruled_too() {
     // In the wheel Python runs before uWSGI does: the only place where code can be that early.

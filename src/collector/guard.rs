@@ -8,6 +8,7 @@ use std::{
 
 use super::wanted;
 use crate::python::{
+    gc::Collector,
     gc_methods::{self, Method},
     interpreter::{Gil, Python},
 };
@@ -21,9 +22,12 @@ pub(super) fn install(gil: &Gil<'_>, python: &'static Python) {
     }
 }
 
-/// Where collections are wanted, `gc.enable` only undoes a `gc.disable`. All else is refused.
+/// Where collections are wanted, or somebody has called `gc.disable`, `gc.enable` only undoes that: thresholds
+/// stay what they are (so does `weakref` in every process that leaves). All else is refused.
 fn may_run(gil: &Gil<'_>, method: Method) -> bool {
-    let allowed = method == Method::Enable && wanted();
+    let is_disabled =
+        || Collector::at_hand(gil).is_some_and(|gc| gc.is_enabled().is_ok_and(|is| !is));
+    let allowed = method == Method::Enable && (wanted() || is_disabled());
     if !allowed {
         name_once(gil, method);
     }

@@ -86,6 +86,12 @@ impl<'a> Collector<'a> {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
+    /// `gc.isenabled()`: it was not switched off by `gc.disable`.
+    pub fn is_enabled(&self) -> Result<bool, PyErr> {
+        let is = self.module.call_method(c"isenabled", &[])?.as_i64()?;
+        Ok(is != 0)
+    }
+
     /// How many objects are frozen: `gc.get_freeze_count()`.
     pub fn frozen(&self) -> Result<i64, PyErr> {
         self.module.call_method(c"get_freeze_count", &[])?.as_i64()
