@@ -112,7 +112,7 @@ impl State {
         let (mut looked_at, mut found) = (0, 0);
         interpreters::each(gil, |gil, _| {
             let young = Collector::at_hand(gil).and_then(|gc| gc.young().ok());
-            if young.is_some_and(|young| young >= wanted.objects * 2 + wanted.skip) {
+            if young.is_some_and(|young| young >= wanted.objects + wanted.skip) {
                 let seen = sample::of_young(gil, python, wanted.objects, wanted.skip);
                 let seen = seen.unwrap_or_default();
                 looked_at += seen.looked_at;

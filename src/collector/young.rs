@@ -236,6 +236,9 @@ mod tests {
         assert_eq!((young.first(), young.second(10)), (LARGE, -1));
         let mut young = after(WARM + TRIAL, 0.0, |_| 0.05);
         assert_eq!((young.first(), young.second(10)), (RESTING, -1));
+        // It is longer where a sample found nothing.
+        young.spare(100_000);
+        assert_eq!(young.first(), 400_000);
         // Full collections that find nothing do not end it; one that finds much does, as young ones may
         // have become worth their cost.
         let at = young.last;
@@ -260,20 +263,6 @@ mod tests {
         // What young collections find again begins anew.
         young.full_collected(50_000, young.last);
         go_on(&mut young, 1, 0.9, |_| 0.05);
-        assert_eq!(young.first(), OWN);
-    }
-
-    #[test]
-    fn a_rest_lasts_longer_where_a_sample_found_nothing() {
-        let mut young = after(WARM + TRIAL, 0.0, |_| 0.05);
-        young.spare(20_000);
-        assert_eq!(young.first(), RESTING);
-        young.spare(100_000);
-        assert_eq!(young.first(), 400_000);
-        young.full_collected(0, young.last);
-        assert_eq!(young.first(), RESTING);
-        let mut young = after(100, 0.5, temporary);
-        young.spare(100_000);
         assert_eq!(young.first(), OWN);
     }
 

@@ -12,9 +12,11 @@ const SPEAKS_FOR: u64 = 4;
 /// What is to be sampled before a full collection is paid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::collector) struct Wanted {
-    /// So many of the oldest young objects, and as many that follow upon the others.
+    /// So many of the oldest young objects, where all that dies late is dead, and as many that follow
+    /// upon `skip`.
     pub(in crate::collector) objects: u64,
-    /// Young objects that earlier samples spoke for.
+    /// Young objects that earlier samples spoke for, and half of the others: what is garbage only now may
+    /// lie there.
     pub(in crate::collector) skip: u64,
 }
 
@@ -39,7 +41,7 @@ impl Full {
         let is_dear = !self.found_much && !self.is_affordable(now.at, now.young, 1.0);
         (speaks && is_of_objects && is_dear).then_some(Wanted {
             objects,
-            skip: self.sampled.1,
+            skip: (now.young + self.sampled.1) / 2,
         })
     }
 
@@ -88,24 +90,24 @@ mod tests {
             let objects = SAMPLE;
             Due::Sample(Wanted { objects, skip })
         };
-        assert_eq!(full.due(&now), sample(0));
+        assert_eq!(full.due(&now), sample(50_000));
         assert!(full.sampled(5_000, 1_000, &now), "much is found");
         assert!(full.sampled(5_000, 150, &now), "a little, and it pays");
         assert!(!full.sampled(5_000, 50, &now));
         assert_eq!(full.due(&now), Due::Nothing);
-        // Twice as much is sampled again: the oldest, and those that the first sample did not speak for.
+        // Twice as much is sampled again: the oldest, and some for which no sample spoke.
         let twice = Seen {
             young: 200_000,
             resident: 124 * MB,
             requests: 1_000,
             ..now
         };
-        assert_eq!(full.due(&twice), sample(100_000));
+        assert_eq!(full.due(&twice), sample(150_000));
         assert!(!full.sampled(5_000, 0, &twice));
         // At 9.5 times what is allowed, no more than eight times that are added.
         let more = |young| full.due(&Seen { young, ..twice });
         assert_eq!(more(360_000), Due::Nothing);
-        assert_eq!(more(370_000), sample(200_000));
+        assert_eq!(more(370_000), sample(285_000));
         full.collected(0, Duration::from_millis(90), twice, true);
         assert_eq!((full.sampled, full.next()), ((0.0, 0), 1.0));
     }
