@@ -183,6 +183,9 @@ unsafe extern "C" fn python_master_fixup(step: c_int) {
         _ => around_fork::in_child(),
     });
     hooks::original_master_fixup(step);
+    if step == 0 {
+        guard((), around_fork::master_goes_on);
+    }
 }
 
 unsafe extern "C" fn pre_uwsgi_fork() {

@@ -24,6 +24,11 @@ static WORKER_IS_NEXT: AtomicBool = AtomicBool::new(false);
 /// There is a mask to be restored.
 static HOLDS: AtomicBool = AtomicBool::new(false);
 
+/// The master has let go of the GIL, if it ever does.
+pub fn master_goes_on(plugin: &Plugin) {
+    python::fork::master_goes_on(&plugin.python);
+}
+
 /// A fork that has begun, to be ended on both sides.
 pub struct Begun {
     interpreter_is_told: bool,

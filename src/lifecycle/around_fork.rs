@@ -10,6 +10,13 @@ use crate::{
     plugin::{Plugin, Process},
 };
 
+/// uWSGI's master is about to fork for the first time, and has let go of the GIL if it ever does.
+pub fn master_goes_on() {
+    if let Some(plugin) = Plugin::get() {
+        fork::master_goes_on(plugin);
+    }
+}
+
 /// uWSGI announces the fork of a worker (2.0.21 and newer).
 pub fn pre_uwsgi_fork() {
     fork::worker_begins();

@@ -67,7 +67,7 @@ pub(in crate::python) use api;
 
 api! {
     /// What pycow calls of CPython. To be called with the GIL held, but for `Py_GetVersion`,
-    /// `Py_IsInitialized` and `PyGILState_Ensure`.
+    /// `Py_IsInitialized`, `PyGILState_Ensure` and those that say which thread state is whose.
     Api:
     stable {
         Py_GetVersion: fn() -> *const c_char;
@@ -77,6 +77,7 @@ api! {
         PyOS_AfterFork_Child: fn();
         PyGILState_Ensure: fn() -> PyGILState_STATE;
         PyGILState_Release: fn(PyGILState_STATE);
+        PyGILState_GetThisThreadState: fn() -> *mut PyThreadState;
         Py_IncRef: fn(*mut PyObject);
         Py_DecRef: fn(*mut PyObject);
         PyImport_ImportModule: fn(*const c_char) -> *mut PyObject;
@@ -136,6 +137,8 @@ api! {
         PyInterpreterState_GetDict: fn(*mut PyInterpreterState) -> *mut PyObject;
         /// Include/cpython/objimpl.h, since 3.12. Neither it nor its callback allocates Python objects.
         PyUnstable_GC_VisitObjects: fn(OnObject, *mut c_void);
+        /// Include/cpython/pystate.h, up to 3.12. Asks for the current thread state, with or without the GIL.
+        _PyThreadState_UncheckedGet: fn() -> *mut PyThreadState;
         /// Include/cpython/sysmodule.h, since 3.8.
         PySys_AddAuditHook: fn(AuditHook, *mut c_void) -> c_int;
     }

@@ -1,7 +1,14 @@
 //! A fork as CPython wants it (`os.fork`, Modules/posixmodule.c): the GIL is held, and the interpreter
 //! is told before and after, on both sides.
 
-use std::{ffi::CStr, sync::Mutex};
+use std::{
+    ffi::CStr,
+    ptr,
+    sync::{
+        atomic::{AtomicBool, Ordering::Relaxed},
+        Mutex,
+    },
+};
 
 use pyo3_ffi::PyGILState_STATE;
 
@@ -28,11 +35,39 @@ enum Interpreters {
     Several(Option<&'static Head>),
 }
 
+/// uWSGI lets its master go on without the GIL (plugins/python/python_plugin.c, `uwsgi_python_master_fixup`).
+static LET_GO: AtomicBool = AtomicBool::new(false);
+
+/// The master has just been given its chance to let go of the GIL.
+pub fn master_goes_on(python: &Python) {
+    LET_GO.store(python.is_up() && is_current(python) == Some(false), Relaxed);
+}
+
+/// Whether CPython takes the calling thread for the one that holds the GIL; unknown where it does not say.
+fn is_current(python: &Python) -> Option<bool> {
+    let current = python.api._PyThreadState_UncheckedGet?;
+    // SAFETY: each reads a word, with or without the GIL.
+    let (current, own) = unsafe { (current(), (python.api.PyGILState_GetThisThreadState)()) };
+    Some(!own.is_null() && current == own)
+}
+
+/// The wheel up to 2.0.20 makes its thread state current once more after the first forks, and takes no GIL
+/// with it (plugins/pyuwsgi/pyuwsgi.c, `pyuwsgi_setup`): CPython believes that this thread holds the GIL, and
+/// so does the child, which then waits for itself.
+fn mend_current(python: &Python) {
+    if LET_GO.load(Relaxed) && is_current(python) == Some(true) {
+        // SAFETY: where CPython says who is current (up to 3.12) this writes that down and does no more
+        // (Python/pystate.c). uWSGI's own fork is called by no Python code, which would hold the GIL.
+        unsafe { (python.api.PyThreadState_Swap)(ptr::null_mut()) };
+    }
+}
+
 /// Right before a fork, in the thread that forks. Nothing happens where Python is not up.
 pub fn before(python: &Python) {
     if !python.is_up() {
         return;
     }
+    mend_current(python);
     // SAFETY: the interpreter is up. The state is given back by `in_parent` or `in_child`.
     let state = unsafe { (python.api.PyGILState_Ensure)() };
     let gil = Gil::held(&python.api);

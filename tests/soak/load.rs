@@ -36,6 +36,15 @@ struct Outcome {
     cut_off: usize,
 }
 
+/// Tells the clients that it is over.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 fn measure(host: &Host, who: Who, signal: i32, threads: bool, rounds: usize) -> Outcome {
     let uwsgi = who.on(host).app(APP).set("processes", WORKERS);
     let uwsgi = if threads {
@@ -61,6 +70,8 @@ fn measure(host: &Host, who: Who, signal: i32, threads: bool, rounds: usize) -> 
                 }
             });
         }
+        // Also where a wait below gives up.
+        let _over = Over(&over);
         // All at once: the master looks for those that are gone once a second.
         for round in 1..=rounds {
             uwsgi.await_accepting(WORKERS * round);
@@ -74,7 +85,6 @@ fn measure(host: &Host, who: Who, signal: i32, threads: bool, rounds: usize) -> 
                 .count();
             told.extend(workers);
         }
-        over.store(true, Relaxed);
     });
     let log = uwsgi.log();
     let hooks = hooks_of(&log, &told);

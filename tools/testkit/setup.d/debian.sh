@@ -3,15 +3,20 @@
 
 # debian_root SUITE DIR PACKAGES [ARCH]: that Debian with those packages (with commas), in DIR/root.
 debian_root() {
-    local mirror
+    local mirror how=()
     ((EUID == 0)) && command -v debootstrap >/dev/null || return 1
-    # Where apt itself gets Debian from.
-    # shellcheck disable=SC2016 # apt's own words
-    mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' | sed -n 's/^Debian //p' | head -n 1)
+    if [[ $1 == focal || $1 == jammy ]]; then
+        mirror=http://archive.ubuntu.com/ubuntu
+        how=(--keyring="$HOSTS/ubuntu-archive-keyring.gpg" --components=main,universe)
+    else
+        # Where apt itself gets Debian from.
+        # shellcheck disable=SC2016 # apt's own words
+        mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' | sed -n 's/^Debian //p' | head -n 1)
+    fi
     say "making ${2##*/}"
     rm -rf "$2"
     mkdir -p "$2"
-    quietly debootstrap ${4:+--arch="$4"} --variant=minbase --include="$3" "$1" "$2/root" ${mirror:+"$mirror"}
+    quietly debootstrap ${4:+--arch="$4"} "${how[@]}" --variant=minbase --include="$3" "$1" "$2/root" ${mirror:+"$mirror"}
 }
 
 # debian SUITE MINOR [ARCH]: another Debian's uWSGI and CPython 3.MINOR, in a folder of
@@ -42,19 +47,27 @@ SH
     echo "$suite" >"$dir/.stamp"
 }
 
+# package ROOT NAME: what is in that package of the Debian there, as a tar archive; checked by its lists.
+package() {
+    local uri sum file status=0
+    read -r uri _ _ sum < <(chroot "$1" apt-get --print-uris download "$2" | tr -d "'") || return 1
+    file=$(mktemp)
+    quietly curl --silent --show-error --fail --location --output "$file" "$uri" &&
+        echo "${sum#SHA256:} $file" | sha256sum --quiet --check - >&2 &&
+        dpkg-deb --fsys-tarfile "$file" || status=1
+    rm "$file"
+    return $status
+}
+
 # CPython's headers of a Debian that is here for its uWSGI only: what pycow knows of their structs is
 # compared with them.
 headers() {
-    local root=$HOSTS/debian-$1-py3.$2/root dir=$HOSTS/headers uri sum file
+    local root=$HOSTS/debian-$1-py3.$2/root dir=$HOSTS/headers
     [[ -f $dir/python3.$2/Python.h ]] && return
-    read -r uri _ _ sum < <(chroot "$root" apt-get --print-uris download "libpython3.$2-dev" | tr -d "'") || return 1
-    file=$(mktemp)
     say "fetching the headers of CPython 3.$2"
-    quietly curl --silent --show-error --fail --location --output "$file" "$uri" &&
-        echo "${sum#SHA256:} $file" | sha256sum --quiet --check - &&
-        mkdir -p "$dir" &&
-        dpkg-deb --fsys-tarfile "$file" | tar --extract --directory "$dir" --strip-components=3 ./usr/include || return 1
-    rm "$file"
+    mkdir -p "$dir"
+    package "$root" "libpython3.$2-dev" |
+        tar --extract --directory "$dir" --strip-components=3 ./usr/include
 }
 
 # Debians that `make test` runs on, and the headers of their CPythons.

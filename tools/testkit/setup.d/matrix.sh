@@ -1,0 +1,62 @@
+# shellcheck shell=bash
+# The other hosts of `make matrix`, in .hosts/matrix/.
+
+# asked NAME: one of the words is in it, or there are none.
+asked() {
+    local word
+    [[ -z $words ]] && return
+    for word in ${words//,/ }; do [[ $1 == *"$word"* ]] && return; done
+    return 1
+}
+
+# matrix_host FLAVOUR REQUIREMENT MINOR WHY: one more host, in a folder of its own, if it is asked for; if it
+# cannot be had, a note there says why.
+matrix_host() {
+    local name python how=(--no-cache-dir --no-binary uwsgi)
+    name=$(host_name "$1" "$2" "$3")
+    asked "$name" && python=$(python_for "$3") || return 0
+    [[ $1 == pyuwsgi ]] && how=(--only-binary pyuwsgi)
+    mkdir -p "$HOSTS/matrix"
+    rm -f "$HOSTS/matrix/$name.skipped"
+    HOSTS=$HOSTS/matrix venv "$name" "$python" "${how[@]}" "$2" && return
+    say "skipped $name: $4"
+    echo "$4" >"$HOSTS/matrix/$name.skipped"
+}
+
+# matrix WORDS: those hosts. Each release on a CPython of its time, so that old ones meet old ones.
+matrix() {
+    local words=$1 release minor
+    packages 'with it, uWSGI up to 2.0.21 has request routing' libpcre3-dev
+    for release in 2.0.18.post0:8 2.0.19.1.post0:9 2.0.20:10 2.0.21:8 2.0.22:12 2.0.23.post0:11 2.0.24:11 2.0.25.1:11 2.0.26:9 \
+        2.0.27.post1:13 2.0.28.post1:12 2.0.29:13 2.0.31:11; do
+        matrix_host pyuwsgi "pyuwsgi==${release%:*}" "${release#*:}" 'PyPI has no such wheel'
+    done
+    for release in 2.0.18:8 2.0.19.1:8 2.0.20:9 2.0.21:8 2.0.22:10 2.0.23:11 2.0.24:12 2.0.25.1:11 2.0.26:10 2.0.27:13 2.0.28:12 \
+        2.0.29:11 2.0.30:13; do
+        matrix_host pypi "uwsgi==${release%:*}" "${release#*:}" 'it does not compile here'
+    done
+    for minor in "${MINORS[@]}"; do
+        [[ " $default 12 13 " == *" $minor "* ]] || matrix_host pypi "$UWSGI" "$minor" 'it does not compile here'
+    done
+    for release in focal:8 jammy:10; do
+        matrix_ubuntu "${release%:*}" "${release#*:}"
+    done
+}
+
+# matrix_ubuntu SUITE MINOR: Ubuntu's uWSGI, whose packages are Debian's of their time.
+matrix_ubuntu() {
+    local name=debian-$1-py3.$2 keys=$HOSTS/matrix/ubuntu-archive-keyring.gpg
+    asked "$name" || return 0
+    mkdir -p "$HOSTS/matrix"
+    rm -f "$HOSTS/matrix/$name.skipped"
+    ubuntu_keys "$keys" && (HOSTS=$HOSTS/matrix && debian "$1" "$2") && return
+    say "skipped $name: no archive of Ubuntu, or its keys"
+    echo 'no archive of Ubuntu, or its keys' >"$HOSTS/matrix/$name.skipped"
+}
+
+# ubuntu_keys FILE: what Ubuntu signs its archive with, of which Debian has a package.
+ubuntu_keys() {
+    [[ -s $1 ]] && return
+    package "$HOSTS/debian-sid-py3.14/root" ubuntu-keyring |
+        tar --extract --to-stdout ./usr/share/keyrings/ubuntu-archive-keyring.gpg >"$1.new" && mv "$1.new" "$1"
+}
