@@ -13,8 +13,11 @@ use super::{
 };
 use crate::guard::guard;
 
+/// What is done at a boundary after the signal of that number.
+pub type AtBoundary = fn(c_int);
+
 /// What a handler of CPython's gets no argument to carry.
-static AT_BOUNDARY: OnceLock<(&'static Python, fn(c_int))> = OnceLock::new();
+static AT_BOUNDARY: OnceLock<(&'static Python, AtBoundary)> = OnceLock::new();
 
 struct Definition(UnsafeCell<PyMethodDef>);
 
@@ -36,7 +39,7 @@ pub fn install(
     gil: &Gil<'_>,
     python: &'static Python,
     signals: &[c_int],
-    at_boundary: fn(c_int),
+    at_boundary: AtBoundary,
 ) -> Result<(), PyErr> {
     AT_BOUNDARY.get_or_init(|| (python, at_boundary));
     // SAFETY: the GIL is held; the row lives for good; a new reference or NULL.
