@@ -14,7 +14,7 @@ use crate::{
     linux::{
         process,
         signals::{self, Interrupted, SignalHandler, ENDING, GRACEFUL},
-        time_limit,
+        stand_in, time_limit,
     },
     plugin::{Plugin, Process, Role},
     python::{interpreter::Gil, termination},
@@ -66,13 +66,8 @@ pub fn in_child_of_master(plugin: &Plugin, handlers: &Handlers) {
     TOLD.store(0, Relaxed);
     if plugin.redirected.waits {
         MEANS.store(LATER, Relaxed);
-        signals::stand_in(handlers.ending, handlers.loading);
+        stand_in::of_inherited(handlers.ending, handlers.loading);
     }
-}
-
-/// This process becomes another program.
-pub fn execs(handlers: &Handlers) {
-    signals::stands_in_no_more(handlers.ending);
 }
 
 /// The first moment of a worker: its master's handlers are no longer its own, uWSGI's are not set yet.
@@ -80,7 +75,7 @@ pub fn execs(handlers: &Handlers) {
 pub fn at_birth_of_worker(plugin: &Plugin, handlers: &Handlers) {
     if plugin.redirected.waits {
         MEANS.store(LATER, Relaxed);
-        signals::stand_in_for_all(handlers.ending);
+        stand_in::of_all(handlers.ending);
         hear_again();
     }
 }

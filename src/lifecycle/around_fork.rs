@@ -6,7 +6,11 @@ use crate::{
         loading,
         safe_points::{self, Handlers},
     },
-    linux::process,
+    linux::{
+        process,
+        signals::{self, GRACEFUL},
+        stand_in,
+    },
     plugin::{Plugin, Process},
 };
 
@@ -56,9 +60,14 @@ pub fn awaits_master() -> bool {
     fork::holds_signals() || loading::is_on()
 }
 
-/// This process becomes another program.
+/// This process becomes another program. Where that is uWSGI again, it will ignore SIGHUP until it has
+/// handlers (core/uwsgi.c, `uwsgi_setup`), and does so from now on: until it has come to that, one more
+/// reload would be its end.
 pub fn execs(handlers: &Handlers) {
-    safe_points::execs(handlers);
+    stand_in::is_over(handlers.ending);
+    if Plugin::get().is_some_and(|plugin| plugin.host.master_pid() == process::pid()) {
+        signals::ignore(GRACEFUL);
+    }
     fork::release_signals();
 }
 

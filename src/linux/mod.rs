@@ -23,6 +23,7 @@ pub mod process;
 pub mod signals;
 pub mod smaps;
 pub mod sockets;
+pub mod stand_in;
 pub mod statm;
 pub mod termination;
 pub mod time_limit;

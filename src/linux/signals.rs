@@ -5,7 +5,7 @@
 use std::{
     ffi::c_int,
     mem, ptr,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 /// Those that make a worker, a mule or a spooler leave (core/uwsgi.c, core/mule.c).
@@ -62,41 +62,6 @@ pub fn take_over(handler: SignalHandler, interrupted: Interrupted) {
                 }
             }
         }
-    }
-}
-
-/// Those that [`stand_in`] found ignored.
-static IGNORED: [AtomicBool; ENDING.len()] = [const { AtomicBool::new(false) }; ENDING.len()];
-
-/// The same in a child that has its parent's handlers, or ignores what its parent ignores: `handler` keeps
-/// what comes until the child has handlers of its own. What its parent [`hear`]s is ignored but for that.
-pub fn stand_in(handler: SignalHandler, hears: SignalHandler) {
-    for (signal, ignored) in ENDING.into_iter().zip(&IGNORED) {
-        let before = current(signal).sa_sigaction;
-        if before != libc::SIG_DFL {
-            ignored.store(
-                before == libc::SIG_IGN || before == hears.address(),
-                Relaxed,
-            );
-            replace(signal, &action(handler, libc::SA_RESTART));
-        }
-    }
-}
-
-/// This child becomes another program, which is to ignore what it would ignore without [`stand_in`].
-pub fn stands_in_no_more(handler: SignalHandler) {
-    for (signal, ignored) in ENDING.into_iter().zip(&IGNORED) {
-        if ignored.load(Relaxed) && current(signal).sa_sigaction == handler.address() {
-            ignore(signal);
-        }
-    }
-}
-
-/// The same where handlers of uWSGI's follow for all of them, ignored ones too: what a shell starts in
-/// the background ignores SIGINT, by which a master tells its workers to leave.
-pub fn stand_in_for_all(handler: SignalHandler) {
-    for signal in ENDING {
-        replace(signal, &action(handler, libc::SA_RESTART));
     }
 }
 

@@ -1,9 +1,13 @@
 //! Signals that come before a process has handlers of its own.
 
-use std::time::Duration;
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    time::Duration,
+};
 
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
-use pycow_testkit::{default_host, one_of_each, proc, Instance, Uwsgi, HELLO};
+use pycow_testkit::{default_host, host_of, one_of_each, proc, Flavour, Instance, Uwsgi, HELLO};
 
 use super::{farewell, said, Gate, SAY};
 
@@ -110,7 +114,28 @@ fn a_program_that_uwsgi_starts_ignores_what_it_ignores_in_stock() {
     }
 }
 
-/// So that the test above can fail.
+/// The next reload is asked for when uWSGI has become a program that has not set its signals yet. Stock
+/// dies of that, too, but it takes longer to get there.
+#[test]
+fn a_reload_right_after_a_reload_does_not_end_the_instance() {
+    let hosts = [Flavour::Pypi, Flavour::Debian];
+    for host in hosts.into_iter().filter_map(host_of) {
+        let uwsgi = Uwsgi::on(&host).with_pycow().app(HELLO);
+        let program = uwsgi.dir().join("impatient");
+        let script = format!(
+            "#!/bin/sh\nkill -HUP $$\nexec {} \"$@\"\n",
+            host.uwsgi.display()
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let uwsgi = uwsgi.set("binary-path", program.display()).start();
+        uwsgi.kill(uwsgi.pid(), SIGHUP);
+        uwsgi.await_accepting(2);
+        uwsgi.get("/");
+    }
+}
+
+/// So that [`who_stops_an_instance_that_is_loading_is_heard`] can fail.
 #[test]
 fn in_stock_it_serves_as_if_nothing_had_come() {
     let (uwsgi, _gate) = stopped_while_loading(Uwsgi::on(&default_host()));
