@@ -112,14 +112,14 @@ fn collections_that_find_little_become_rare_on_every_host() {
 
 #[test]
 fn few_objects_that_hold_much_are_not_waited_for() {
-    let alive = |options: &[_]| {
-        let uwsgi = started(&default_host(), APP, options);
-        number(&after(&uwsgi, "/large", 150), "alive")
-    };
-    // CPython counts objects, and these are few.
-    assert!(alive(&[CPYTHON]) > 100);
+    // CPython counts objects, and these are few. Where its count stands at the first is up to the host.
+    let usually = started(&default_host(), APP, &[CPYTHON]);
+    let is_many = |_| number(&usually.get("/large").body, "alive") > 100;
+    assert!((0..400).any(is_many));
+    drop(usually);
     // They are 1 MB each. How many come between two looks depends on the machine.
-    let paced = alive(&[]);
+    let paced = started(&default_host(), APP, &[]);
+    let paced = number(&after(&paced, "/large", 150), "alive");
     assert!(paced < 60, "{paced}");
 }
 

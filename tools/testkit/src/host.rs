@@ -8,6 +8,8 @@ use std::{
     sync::OnceLock,
 };
 
+use crate::skip;
+
 const DEBIAN_UWSGI: &str = "/usr/bin/uwsgi-core";
 /// Where Debian's `uwsgi-core` finds its plugins.
 pub(crate) const DEBIAN_PLUGINS: &str = "/usr/lib/uwsgi/plugins";
@@ -61,6 +63,16 @@ impl Host {
         let mut numbers = own.split('.').map(|number| number.parse().unwrap_or(0));
         let mut next = || numbers.next().unwrap_or(0);
         (next(), next(), next()) >= version
+    }
+
+    /// Whether `uwsgi.add_var` and `uwsgi.set_logvar` work: those of 2.0.20 and older do not know of
+    /// PY_SSIZE_T_CLEAN, without which CPython 3.10 refuses them; noted as skipped, if not.
+    pub fn takes_variables(&self) -> bool {
+        let takes = self.is_at_least((2, 0, 21)) || self.python < (3, 10);
+        if !takes {
+            skip("uwsgi.add_var and set_logvar of this uWSGI raise SystemError on this CPython");
+        }
+        takes
     }
 
     /// Whether a user without privileges can start its Python: one that lies in root's own folder is out of
