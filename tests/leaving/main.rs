@@ -3,6 +3,7 @@
 
 mod bound;
 mod cancelled;
+mod children;
 mod early;
 mod exempt;
 mod finalized;
