@@ -12,22 +12,33 @@ asked() {
 # matrix_host FLAVOUR REQUIREMENT MINOR WHY: one more host, in a folder of its own, if it is asked for; if it
 # cannot be had, a note there says why.
 matrix_host() {
-    local name python how=(--no-cache-dir --no-binary uwsgi)
+    local name python dir command why=$4 how=(--no-cache-dir --no-binary uwsgi)
     name=$(host_name "$1" "$2" "$3")
     asked "$name" && python=$(python_for "$3") || return 0
     [[ $1 == pyuwsgi ]] && how=(--only-binary pyuwsgi)
     mkdir -p "$HOSTS/matrix"
     rm -f "$HOSTS/matrix/$name.skipped"
-    HOSTS=$HOSTS/matrix venv "$name" "$python" "${how[@]}" "$2" && return
-    say "skipped $name: $4"
-    echo "$4" >"$HOSTS/matrix/$name.skipped"
+    if (HOSTS=$HOSTS/matrix && venv "$name" "$python" "${how[@]}" "$2"); then
+        dir=$HOSTS/matrix/$name
+        [[ $dir/.answered -nt $dir/.stamp ]] && return
+        command=$dir/bin/uwsgi
+        [[ $1 == pyuwsgi ]] && command=$dir/bin/pyuwsgi
+        if answers "$command"; then
+            touch "$dir/.answered"
+            return
+        fi
+        rm "$dir/.stamp"
+        why='uWSGI alone does not serve on this CPython'
+    fi
+    say "skipped $name: $why"
+    echo "$why" >"$HOSTS/matrix/$name.skipped"
 }
 
 # matrix WORDS: those hosts. Each release on a CPython of its time, so that old ones meet old ones.
 matrix() {
     local words=$1 release minor
     packages 'with it, uWSGI up to 2.0.21 has request routing' libpcre3-dev
-    for release in 2.0.18.post0:8 2.0.19.1.post0:9 2.0.20:10 2.0.21:8 2.0.22:12 2.0.23.post0:11 2.0.24:11 2.0.25.1:11 2.0.26:9 \
+    for release in 2.0.18.post0:8 2.0.19.1.post0:9 2.0.20:10 2.0.21:8 2.0.22:10 2.0.22:12 2.0.23.post0:11 2.0.24:11 2.0.25.1:11 2.0.26:9 \
         2.0.27.post1:13 2.0.28.post1:12 2.0.29:13 2.0.31:11; do
         matrix_host pyuwsgi "pyuwsgi==${release%:*}" "${release#*:}" 'PyPI has no such wheel'
     done
