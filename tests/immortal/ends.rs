@@ -60,7 +60,9 @@ def application(env, start):
         anonymous = None
     opened = [fd for fd in descriptors if os.path.exists("/proc/self/fd/%d" % fd)]
     there = [path for path in paths if os.path.exists(path)]
-    mapped = " 4936 kB" in open("/proc/self/smaps").read()
+    shared = [line.split()[0] for line in open("/proc/self/maps") if "/dev/zero" in line]
+    edges = [[int(edge, 16) for edge in area.split("-")] for area in shared]
+    mapped = any(end - start == 1234 * 4096 for start, end in edges)
     lines = [mortal, immortal, opened, there, [mapped], list(cache), sorted(events)]
     return ["\n".join(" ".join(map(str, line)) for line in lines).encode()]
 "#;
