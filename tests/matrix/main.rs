@@ -205,8 +205,10 @@ impl Run<'_> {
             let failed: Vec<&str> = outcome.failed.iter().map(String::as_str).collect();
             cell += &format!("; failed: {}", failed.join(", "));
         }
-        for (why, count) in &outcome.skipped {
-            cell += &format!("; {count} cannot be there: {why}");
+        let reason = |(why, count): (&String, &usize)| format!("{why} ({count})");
+        let reasons: Vec<String> = outcome.skipped.iter().map(reason).collect();
+        if skipped > 0 {
+            cell += &format!("; {skipped} cannot be there: {}", reasons.join(", "));
         }
         if !self.routes {
             let lacking = [ROUTED, ROUTED_TESTS].concat().join(", ");
