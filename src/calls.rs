@@ -97,27 +97,24 @@ unsafe extern "C-unwind" fn epoll_wait(
     if around_fork::awaits_master() {
         guard((), around_fork::master_waits);
     }
-    let mask = if lifecycle::is_watched() {
-        guard(None, lifecycle::wait_begins)
-    } else {
-        None
-    };
+    let watched = lifecycle::watched();
+    let mask = watched.and_then(|it| guard(None, || Some(lifecycle::wait_begins(it))));
     // SAFETY: what uWSGI gave to epoll_wait(2).
     let answer = unsafe { waits::epoll(queue, events, count, timeout, mask) };
-    if let Some(mask) = mask {
-        guard((), || lifecycle::wait_is_over(&mask));
+    if let Some((watched, mask)) = watched.zip(mask) {
+        guard((), || lifecycle::wait_is_over(watched, &mask));
     }
     answer
 }
 
 unsafe extern "C-unwind" fn mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
-    let is_watched = lifecycle::is_watched();
-    if is_watched {
-        guard((), lifecycle::wait_for_lock);
+    let watched = lifecycle::watched();
+    if let Some(watched) = watched {
+        guard((), || lifecycle::wait_for_lock(watched));
     }
     // SAFETY: what uWSGI gave to pthread_mutex_lock(3).
     let answer = unsafe { waits::lock(mutex) };
-    if is_watched {
+    if watched.is_some() {
         lifecycle::lock_is_had();
     }
     answer

@@ -209,29 +209,30 @@ pub fn at_boundary(signal: c_int) {
     }
 }
 
-/// The waits of this thread are safe points: until the process leaves.
-pub fn is_watched() -> bool {
-    safe_points::is_watched() && !leaves()
+/// A process, asked for by its main thread.
+pub type Watched = (&'static Plugin, &'static Process);
+
+/// This process, if the waits of this thread are safe points of it: until it leaves.
+pub fn watched() -> Option<Watched> {
+    let are_safe_points = safe_points::are_waits() && !exit::has_begun();
+    let process = are_safe_points.then(Process::of_main_thread);
+    Plugin::get().zip(process.flatten())
 }
 
 /// uWSGI's own code is about to wait for events, under the mask that is the answer; then
 /// [`wait_is_over`] follows.
-pub fn wait_begins() -> Option<Mask> {
-    known().map(|(plugin, process)| safe_points::wait_begins(plugin, process))
+pub fn wait_begins((plugin, process): Watched) -> Mask {
+    safe_points::wait_begins(plugin, process)
 }
 
 /// It has waited.
-pub fn wait_is_over(mask: &Mask) {
-    if let Some((plugin, process)) = known() {
-        safe_points::wait_is_over(plugin, process, mask);
-    }
+pub fn wait_is_over((plugin, process): Watched, mask: &Mask) {
+    safe_points::wait_is_over(plugin, process, mask);
 }
 
 /// uWSGI's own code is about to wait for a lock; [`lock_is_had`] follows.
-pub fn wait_for_lock() {
-    if let Some((plugin, process)) = known() {
-        safe_points::wait_for_lock(plugin, process);
-    }
+pub fn wait_for_lock((plugin, process): Watched) {
+    safe_points::wait_for_lock(plugin, process);
 }
 
 /// It has it.

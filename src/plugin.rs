@@ -158,6 +158,11 @@ impl Process {
         PROCESS.get().filter(|known| known.pid == process::pid())
     }
 
+    /// The same, if the caller is its main thread, whose number is that of its process.
+    pub fn of_main_thread() -> Option<&'static Self> {
+        PROCESS.get().filter(|known| known.pid == process::thread())
+    }
+
     /// Makes it known, in its first moment.
     pub fn set(self) -> Option<&'static Self> {
         let _ = PROCESS.set(self);

@@ -237,9 +237,9 @@ pub fn leave_as_told(signal: c_int) {
     }
 }
 
-/// The waits of this thread are safe points of its process.
-pub fn is_watched() -> bool {
-    MEANS.load(Relaxed) >= AT_WAIT && process::is_main_thread()
+/// The waits of the main thread are safe points of this process.
+pub fn are_waits() -> bool {
+    MEANS.load(Relaxed) >= AT_WAIT
 }
 
 /// uWSGI's own code is about to wait for events: the one place at which nothing is begun. It is to wait

@@ -29,9 +29,14 @@ pub fn pid() -> i32 {
     getpid().as_raw_pid()
 }
 
+/// The number of the calling thread.
+pub fn thread() -> i32 {
+    rustix::thread::gettid().as_raw_pid()
+}
+
 /// The caller is the thread with which its process began.
 pub fn is_main_thread() -> bool {
-    rustix::thread::gettid().as_raw_pid() == pid()
+    thread() == pid()
 }
 
 /// Whether that process is there, and this one may signal it: a number that was given to a stranger
