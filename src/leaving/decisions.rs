@@ -84,6 +84,13 @@ pub fn is_half_loaded(process: &Process, lazy_apps: bool) -> bool {
     lazy_apps && matches!(process.role, Role::Worker(_)) && !process.stage.ready.load(Relaxed)
 }
 
+/// Whether uWSGI of that version ends the threads of a worker that leaves gracefully. Up to 2.0.24 it cancels
+/// them, from 2.0.27 on it wakes them; in between it waits for each until a request comes its way
+/// (core/uwsgi.c, `wait_for_threads`), so that only a reload is to wait for them.
+pub fn wakes_threads(version: &str) -> bool {
+    !matches!(version, "2.0.25" | "2.0.25.1" | "2.0.26")
+}
+
 #[cfg(test)]
 mod tests {
     use libc::{SIGINT, SIGTERM};
@@ -200,5 +207,11 @@ mod tests {
         assert!(!is_half_loaded(&process(Role::Worker(1), true), true));
         assert!(!is_half_loaded(&process(Role::Worker(1), false), false));
         assert!(!is_half_loaded(&process(Role::Mule(1), false), true));
+    }
+
+    #[test]
+    fn two_releases_wake_no_thread() {
+        assert!(wakes_threads("2.0.24") && wakes_threads("2.0.27"));
+        assert!(!wakes_threads("2.0.25") && !wakes_threads("2.0.25.1") && !wakes_threads("2.0.26"));
     }
 }

@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering::Relaxed},
 };
 
-use super::decisions::Told;
+use super::decisions::{wakes_threads, Told};
 use crate::{
     linux::{
         process,
@@ -285,7 +285,7 @@ pub fn lock_is_had() {
 fn act(plugin: &Plugin, process: &Process) {
     let signal = TOLD.load(Relaxed);
     match process.role {
-        Role::Worker(_) if plugin.host.threads() > 1 => {
+        Role::Worker(_) if plugin.host.threads() > 1 && threads_end(plugin, signal) => {
             if !THREADS_TOLD.swap(true, Relaxed) {
                 signals::as_before(GRACEFUL);
             }
@@ -293,4 +293,8 @@ fn act(plugin: &Plugin, process: &Process) {
         Role::Worker(number) if plugin.host.is_worker_busy(number) => {}
         _ => signals::as_before(signal),
     }
+}
+
+fn threads_end(plugin: &Plugin, signal: c_int) -> bool {
+    signal == GRACEFUL || wakes_threads(&plugin.uwsgi_version)
 }
