@@ -47,7 +47,7 @@ docs: ## these pages as a site, with every link checked: target/docs/site/index.
 	@tools/testkit/setup --docs
 	rm -rf target/docs
 	mkdir -p target/docs/pages
-	cp -R --parents README.md CHANGELOG.md CONTRIBUTING.md LICENSE docs contrib packaging/examples target/docs/pages
+	cp -R --parents README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE docs contrib packaging/examples target/docs/pages
 	.hosts/mkdocs/bin/mkdocs build --quiet --strict
 
 # cargo run would build once more what both need: for the comparison alone, with fewer features.
