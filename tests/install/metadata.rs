@@ -1,4 +1,4 @@
-//! Wheel, .deb and .rpm say the same of themselves as the crate does.
+//! Wheel, .deb and .rpm say the same of themselves as the crate does, and nothing of the machine that made them.
 
 use std::{
     fs,
@@ -90,9 +90,25 @@ fn rpm_text(file: &[u8], tag: u32) -> String {
 #[test]
 fn the_rpm() {
     let file = fs::read(artefact(".x86_64.rpm")).unwrap();
-    let (name, version, summary, license) = (1000, 1001, 1004, 1014);
+    let (name, version, summary, build_host, license) = (1000, 1001, 1004, 1007, 1014);
     assert_eq!(rpm_text(&file, name), "uwsgi-plugin-pycow");
     assert_eq!(rpm_text(&file, version), VERSION);
     assert_eq!(rpm_text(&file, summary), DESCRIPTION);
     assert_eq!(rpm_text(&file, license), LICENSE);
+    assert_eq!(
+        rpm_text(&file, build_host),
+        "localhost",
+        "the same anywhere"
+    );
+}
+
+#[test]
+fn the_plugin_has_no_path_of_the_machine_that_built_it() {
+    let plugin = fs::read(checkout().join("target/dist/x86_64/pycow_plugin.so")).unwrap();
+    let is_there = |text: &str| plugin.windows(text.len()).any(|it| it == text.as_bytes());
+    assert!(is_there("/cargo/registry/"), "its crates are told");
+    let home = || std::env::var("HOME").unwrap() + "/.cargo";
+    let cargo = std::env::var("CARGO_HOME").unwrap_or_else(|_| home());
+    assert!(!is_there(&cargo));
+    assert!(!is_there(&checkout().display().to_string()));
 }

@@ -99,8 +99,14 @@ impl Root {
 
     /// The words before a command that make it run there.
     pub fn prefix(&self) -> String {
-        let (holder, dir) = (self.holder.id(), self.dir.path().display());
-        format!("nsenter --mount=/proc/{holder}/ns/mnt chroot {dir}/root")
+        let (beside, root) = self.beside();
+        format!("{beside} chroot {}", root.display())
+    }
+
+    /// The words before a command of this machine that make it see the root, and where it sees it.
+    pub fn beside(&self) -> (String, PathBuf) {
+        let mounts = format!("nsenter --mount=/proc/{}/ns/mnt", self.holder.id());
+        (mounts, self.dir.path().join("root"))
     }
 
     fn command(&self, script: &str) -> Command {

@@ -67,6 +67,7 @@ compiler_for() {
 install_targets() {
     fresh bookworm || die 'a Debian of its own is needed: root and debootstrap'
     debian trixie 13 || die "another Debian's uWSGI is needed"
+    packages 'the .rpm is installed, into a root of its own' rpm
 }
 
 # emulated ARCH: a Debian of that processor, in a folder of its own.
