@@ -34,10 +34,14 @@ test: setup build ## every promise, against real uWSGI
 soak: setup build ## the measures of tests/soak at full length, stock uWSGI beside: an hour
 	PYCOW_LONG=1 $(alive) cargo test --release --test soak -- --nocapture --test-threads=1
 
+# Tests with a target of their own are none of cargo's "all targets".
+apart = $(shell grep -B 2 '^test = false' Cargo.toml | sed -n 's/^name = "\(.*\)"/--test \1/p')
+
 lint: ## formatting, clippy, rustdoc, licenses of what is linked
 	@tools/testkit/setup --lint
 	cargo fmt --all --check
 	$(alive) cargo clippy --all-targets --workspace -- -D warnings
+	$(alive) cargo clippy $(apart) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(alive) cargo doc --no-deps --document-private-items --workspace
 	@PATH="$(CURDIR)/.hosts/cargo-deny/bin:$$PATH"; \
 	if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \

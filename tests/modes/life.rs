@@ -1,9 +1,7 @@
 //! One life of an instance: load, recycled workers, a reload, load, a stop.
 
 use std::{
-    fs,
-    io::Write,
-    thread,
+    fs, thread,
     time::{Duration, SystemTime},
 };
 
