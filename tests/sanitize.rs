@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
+    path::Path,
     process::Command,
     time::Duration,
 };
@@ -109,7 +109,7 @@ fn errors(log: &str) -> BTreeSet<Error> {
             let frames = block.iter().copied().filter(is_frame);
             let frames = frames.map(|frame| frame.split_once(": ").map_or(frame, |(_, name)| name));
             // What it is stands above the first frame; at the end each is told again, below a number.
-            let what = block.split(|line| is_frame(&line)).next();
+            let what = block.split(|line| is_frame(line)).next();
             let what = what.and_then(|lines| lines.last().copied());
             let error: Error = what.into_iter().chain(frames).map(str::to_owned).collect();
             if error.len() > 1 {
@@ -144,7 +144,7 @@ fn watched(uwsgi: Uwsgi, every_object_from_malloc: bool) -> Instance {
 }
 
 /// Each report once, after the master has taken samples of every worker.
-fn read_reports(uwsgi: &Instance, textfile: &PathBuf) {
+fn read_reports(uwsgi: &Instance, textfile: &Path) {
     let json = || {
         let answer = uwsgi.get("/rpc/pycow.json").body;
         serde_json::from_str::<Value>(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
