@@ -1,8 +1,8 @@
 //! Options: a wrong value ends the start with one line, the last of two wins.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ffi::OsStr, process::Command};
 
-use pycow_testkit::{default_host, hosts, Uwsgi, HELLO};
+use pycow_testkit::{default_host, hosts, plugin_path, Uwsgi, HELLO};
 
 /// All options of pycow that uWSGI shows.
 fn in_help() -> BTreeSet<String> {
@@ -16,6 +16,28 @@ fn in_help() -> BTreeSet<String> {
 
 fn pycow() -> Uwsgi {
     Uwsgi::on(&default_host()).app(HELLO).with_pycow()
+}
+
+/// uWSGI prints its list where it reads `--help`, and README and docs say so.
+#[test]
+fn help_lists_them_where_the_plugin_stands_before_it() {
+    let plugin = plugin_path();
+    let (plugin, load, help) = (
+        plugin.as_os_str(),
+        OsStr::new("--plugin"),
+        OsStr::new("--help"),
+    );
+    for host in hosts() {
+        let listed = |arguments: [&OsStr; 3]| {
+            let output = Command::new(&host.uwsgi).args(arguments).output().unwrap();
+            assert!(output.status.success(), "{}: {output:?}", host.name);
+            let list = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(list.contains("--socket"), "{list}");
+            list.matches("--pycow-").count()
+        };
+        assert_eq!(listed([load, plugin, help]), 17, "{}", host.name);
+        assert_eq!(listed([help, load, plugin]), 0, "{}", host.name);
+    }
 }
 
 #[test]

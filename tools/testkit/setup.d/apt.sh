@@ -53,7 +53,7 @@ unpacked() {
     shift
     [[ -d $dir ]] && return
     command -v apt-get >/dev/null && ((EUID == 0)) || return 1
-    offered "$1" || quietly apt-get update
+    offered "$1" || [[ -n ${PYCOW_NO_APT:-} ]] || quietly apt-get update
     say "unpacking $*"
     archives=$(mktemp -d)
     mkdir -p "$archives/partial"
