@@ -38,7 +38,7 @@ def build():
         sys.exit("pycow is built by cargo (https://rustup.rs): " + str(error))
     messages = cargo.communicate()[0].decode().splitlines()
     if cargo.returncode != 0:
-        sys.exit("cargo could not build pycow")
+        sys.exit("cargo could not build pycow: it takes Rust 1.85 or newer, a C compiler and libclang (docs/install.md)")
     for message in map(json.loads, messages):
         for file in message.get("filenames", []):
             if os.path.basename(file) == "libpycow_plugin.so":

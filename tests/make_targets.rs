@@ -81,7 +81,7 @@ fn what_a_page_calls_make_for_is_a_target() {
     assert!(all > 10, "{all}");
 }
 
-/// The oldest Rust is named by the manifest, and the workflow builds with that.
+/// The oldest Rust is named by the manifest; the workflow builds with that, and who is told of Rust is told of it.
 #[test]
 fn the_workflow_builds_with_the_oldest_rust_that_is_promised() {
     let (manifest, workflow) = (read("Cargo.toml"), read(WORKFLOW));
@@ -89,4 +89,8 @@ fn the_workflow_builds_with_the_oldest_rust_that_is_promised() {
     let (version, _) = rest.split_once('"').unwrap();
     let image = format!("container: rust:{version}-bookworm\n");
     assert!(workflow.contains(&image), "no {image}");
+    for page in ["README.md", "docs/install.md", "uwsgiplugin.py"] {
+        let told = format!("Rust {version} or newer");
+        assert!(read(page).contains(&told), "{page}: no {told}");
+    }
 }
