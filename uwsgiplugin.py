@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 NAME = "pycow"
 CFLAGS = []
@@ -29,6 +30,17 @@ def checkout():
     sys.exit("pycow: call this as uwsgi --build-plugin PATH")
 
 
+def output_of(cargo):
+    """What it prints, at its end. It says nothing while it optimizes: that it is alive is said in its place."""
+    started = time.time()
+    while True:
+        try:
+            return cargo.communicate(timeout=float(os.environ.get("ALIVE_EVERY", "15")))[0]
+        except subprocess.TimeoutExpired:
+            sys.stderr.write("  .. cargo, %d s since its start\n" % (time.time() - started))
+            sys.stderr.flush()
+
+
 def build():
     """Builds the plugin; returns the file that cargo names."""
     command = ["cargo", "build", "--release", "--lib", "--locked", "--message-format=json-render-diagnostics"]
@@ -36,7 +48,7 @@ def build():
         cargo = subprocess.Popen(command, cwd=checkout(), stdout=subprocess.PIPE)
     except OSError as error:
         sys.exit("pycow is built by cargo (https://rustup.rs): " + str(error))
-    messages = cargo.communicate()[0].decode().splitlines()
+    messages = output_of(cargo).decode().splitlines()
     if cargo.returncode != 0:
         sys.exit("cargo could not build pycow: it takes Rust 1.85 or newer, a C compiler and libclang (docs/install.md)")
     for message in map(json.loads, messages):
