@@ -120,17 +120,7 @@ _Static_assert(offsetof(_PyRuntimeState, interpreters.main)
 	== offsetof(_PyRuntimeState, interpreters.head) + sizeof(PyInterpreterState *), "interpreters");
 IS(offsetof(_PyRuntimeState, interpreters.head) % sizeof(PyInterpreterState *), 0);
 
-/* What CPython keeps to itself: where the list of interpreters begins, interpreter_list.rs, and the head of a
- * pool, blocks.rs (3.12 was the first to have it in a header). */
-#define Py_BUILD_CORE 1
-#if PY_VERSION_HEX >= 0x03090000
-#include <internal/pycore_runtime.h>
-#else
-#include <internal/pycore_pystate.h>
-#endif
-#define INTERPRETERS(member) offsetof(_PyRuntimeState, interpreters.member)
-IS(INTERPRETERS(main), INTERPRETERS(head) + 8);
-IS(INTERPRETERS(head) % 8, 0);
+/* the head of a pool: blocks.rs (3.12 was the first to have it in a header) */
 #if PY_VERSION_HEX >= 0x030c0000
 #include <internal/pycore_obmalloc.h>
 AT(struct pool_header, szidx, 4 * 8 + 4, unsigned int);
