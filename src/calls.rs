@@ -98,11 +98,22 @@ unsafe extern "C-unwind" fn epoll_wait(
         guard((), around_fork::master_waits);
     }
     let watched = lifecycle::watched();
-    let mask = watched.and_then(|it| guard(None, || Some(lifecycle::wait_begins(it))));
-    // SAFETY: what uWSGI gave to epoll_wait(2).
-    let answer = unsafe { waits::epoll(queue, events, count, timeout, mask) };
-    if let Some((watched, mask)) = watched.zip(mask) {
-        guard((), || lifecycle::wait_is_over(watched, &mask));
+    let mask = match watched {
+        Some(it) => guard(None, || Some(lifecycle::wait_begins(it))),
+        // One event at a time is what a thread that serves asks for, several one that copies.
+        None if count == 1 => lifecycle::thread_waits(),
+        None => None,
+    };
+    let answer = if mask.is_some() && lifecycle::loops_end() {
+        waits::interrupted()
+    } else {
+        // SAFETY: what uWSGI gave to epoll_wait(2).
+        unsafe { waits::epoll(queue, events, count, timeout, mask) }
+    };
+    match (watched, mask) {
+        (Some(it), Some(mask)) => guard((), || lifecycle::wait_is_over(it, &mask)),
+        (None, Some(_)) => lifecycle::thread_has_waited(),
+        _ => {}
     }
     answer
 }

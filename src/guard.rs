@@ -35,7 +35,7 @@ pub fn errno() -> i32 {
 }
 
 /// Sets `errno` of this thread.
-fn set_errno(value: i32) {
+pub fn set_errno(value: i32) {
     // SAFETY: as in `errno`.
     unsafe { *libc::__errno_location() = value }
 }

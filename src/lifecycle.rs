@@ -14,6 +14,7 @@ use crate::{
         exit::{self, AtExit, Exit, Told},
         loading,
         safe_points::{self, Handlers},
+        threads,
     },
     linux::{clock, ksm, process, signals::Mask, usage},
     plugin::{Plugin, Process, Role, Stages},
@@ -223,6 +224,22 @@ pub fn watched() -> Option<Watched> {
 /// [`wait_is_over`] follows.
 pub fn wait_begins((plugin, process): Watched) -> Mask {
     safe_points::wait_begins(plugin, process)
+}
+
+/// A thread that serves is about to wait for events, under the mask that is the answer; then
+/// [`thread_has_waited`] follows.
+pub fn thread_waits() -> Option<Mask> {
+    threads::wait_begins().filter(|_| !exit::has_begun())
+}
+
+/// It has waited.
+pub fn thread_has_waited() {
+    threads::wait_is_over();
+}
+
+/// Nobody waits for events any more: who was about to is answered that it was interrupted.
+pub fn loops_end() -> bool {
+    threads::loops_end()
 }
 
 /// It has waited.

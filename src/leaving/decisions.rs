@@ -84,9 +84,9 @@ pub fn is_half_loaded(process: &Process, lazy_apps: bool) -> bool {
     lazy_apps && matches!(process.role, Role::Worker(_)) && !process.stage.ready.load(Relaxed)
 }
 
-/// Whether uWSGI of that version ends the threads of a worker that leaves gracefully. Up to 2.0.24 it cancels
-/// them, from 2.0.27 on it wakes them; in between it waits for each until a request comes its way
-/// (core/uwsgi.c, `wait_for_threads`), so that only a reload is to wait for them.
+/// Whether uWSGI of that version sees to it that the threads of a worker that leaves gracefully end. Up to
+/// 2.0.24 it cancels them, from 2.0.27 on it wakes them; in between it only waits for each (core/uwsgi.c,
+/// `wait_for_threads`).
 pub fn wakes_threads(version: &str) -> bool {
     !matches!(version, "2.0.25" | "2.0.25.1" | "2.0.26")
 }

@@ -5,3 +5,4 @@ pub mod exit;
 mod exit_line;
 pub mod loading;
 pub mod safe_points;
+pub mod threads;

@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering::Relaxed},
 };
 
-use super::decisions::{wakes_threads, Told};
+use super::{decisions::Told, threads};
 use crate::{
     linux::{
         process,
@@ -39,8 +39,6 @@ const AT_BOUNDARY: u8 = 3;
 static WAITING: AtomicBool = AtomicBool::new(false);
 /// The main thread waits for a lock of uWSGI's, which no signal interrupts.
 static AT_LOCK: AtomicBool = AtomicBool::new(false);
-/// The threads of this worker were told to end.
-static THREADS_TOLD: AtomicBool = AtomicBool::new(false);
 static GRACE_IS_OVER: AtomicBool = AtomicBool::new(false);
 
 /// The functions that C calls.
@@ -100,6 +98,7 @@ pub fn worker_ready(plugin: &Plugin) {
 pub fn worker_serves(plugin: &Plugin, handlers: &Handlers) {
     if plugin.redirected.waits && !plugin.host.has_loop_engine() {
         MEANS.store(AT_WAIT, Relaxed);
+        threads::begin(plugin);
         signals::take_over(handlers.ending, Interrupted::Resume);
     }
 }
@@ -217,7 +216,7 @@ fn past_grace() {
 /// The worker was told, and uWSGI has waited for its threads. Up to 2.0.24 it cancels them, and one
 /// that has just answered stays marked as busy for ever.
 pub fn have_threads_ended() -> bool {
-    THREADS_TOLD.load(Relaxed) && !is_past_grace()
+    threads::have_ended() && !is_past_grace()
 }
 
 /// The process leaves where it is, not where it waits.
@@ -285,16 +284,8 @@ pub fn lock_is_had() {
 fn act(plugin: &Plugin, process: &Process) {
     let signal = TOLD.load(Relaxed);
     match process.role {
-        Role::Worker(_) if plugin.host.threads() > 1 && threads_end(plugin, signal) => {
-            if !THREADS_TOLD.swap(true, Relaxed) {
-                signals::as_before(GRACEFUL);
-            }
-        }
+        Role::Worker(_) if threads::has_threads(plugin) => threads::end(plugin, signal),
         Role::Worker(number) if plugin.host.is_worker_busy(number) => {}
         _ => signals::as_before(signal),
     }
-}
-
-fn threads_end(plugin: &Plugin, signal: c_int) -> bool {
-    signal == GRACEFUL || wakes_threads(&plugin.uwsgi_version)
 }

@@ -122,9 +122,15 @@ pub fn send_to_itself(signal: c_int) {
 
 /// Sends `signal` to the main thread of the calling process. Async-signal-safe.
 pub fn send_to_main_thread(signal: c_int) {
-    let process = super::process::pid();
-    // SAFETY: tgkill(2): numbers only. The main thread has the number of its process.
-    unsafe { libc::syscall(libc::SYS_tgkill, process, process, signal) };
+    // It has the number of its process.
+    send_to_thread(super::process::pid(), signal);
+}
+
+/// Sends `signal` to that thread of the calling process; nothing happens where it is gone.
+/// Async-signal-safe.
+pub fn send_to_thread(thread: i32, signal: c_int) {
+    // SAFETY: tgkill(2): numbers only.
+    unsafe { libc::syscall(libc::SYS_tgkill, super::process::pid(), thread, signal) };
 }
 
 fn call(address: usize, signal: c_int) {
@@ -200,6 +206,19 @@ impl SignalHandler {
 pub struct Mask(libc::sigset_t);
 
 impl Mask {
+    /// Blocks whatever can be, but for the ending signals.
+    pub fn of_all_but_ending() -> Self {
+        // SAFETY: sigsetops(3) on a set of our own.
+        unsafe {
+            let mut set: libc::sigset_t = mem::zeroed();
+            libc::sigfillset(&mut set);
+            for signal in ENDING {
+                libc::sigdelset(&mut set, signal);
+            }
+            Self(set)
+        }
+    }
+
     /// The mask that was in force.
     pub fn restore(&self) {
         // SAFETY: a mask that pthread_sigmask(3) gave.

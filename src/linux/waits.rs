@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::signals::Mask;
-use crate::guard::errno;
+use crate::guard::{errno, set_errno};
 
 /// From pthread.h, as in every glibc and musl.
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
@@ -83,6 +83,12 @@ pub unsafe fn lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
         pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, ptr::null_mut());
         answer
     }
+}
+
+/// What epoll_wait(2) answers where a signal has ended it.
+pub fn interrupted() -> c_int {
+    set_errno(libc::EINTR);
+    -1
 }
 
 /// epoll_wait(2); with a mask, under that one.

@@ -18,6 +18,7 @@ type PluginGet = unsafe extern "C" fn(*const c_char) -> *mut uwsgi_plugin;
 type OptGet = unsafe extern "C" fn(*const c_char) -> *mut uwsgi_option;
 type WorkerIsBusy = unsafe extern "C" fn(c_int) -> c_int;
 type PluginsAtexit = unsafe extern "C" fn();
+type GoodbyeCruelWorld = unsafe extern "C" fn();
 type GetDotH = unsafe extern "C" fn() -> *mut c_char;
 
 /// Why the running uWSGI cannot be used. Nothing was touched.
@@ -40,6 +41,7 @@ pub struct Host {
     opt_get: OptGet,
     worker_is_busy: WorkerIsBusy,
     plugins_atexit: PluginsAtexit,
+    goodbye_cruel_world: Option<GoodbyeCruelWorld>,
     masterpid: NonNull<libc::pid_t>,
 }
 
@@ -58,6 +60,7 @@ impl Host {
         let worker_is_busy = symbol(c"uwsgi_worker_is_busy")?;
         let plugins_atexit = symbol(c"uwsgi_plugins_atexit")?;
         let masterpid = symbol(c"masterpid")?;
+        let goodbye = symbols.address(c"goodbye_cruel_world");
         symbol(c"uwsgi_log")?;
         let get_dot_h = symbol(c"uwsgi_get_dot_h")?;
         // SAFETY: core/uwsgi.c: char *uwsgi_get_dot_h().
@@ -68,7 +71,7 @@ impl Host {
 
         // SAFETY: the signatures of uwsgi.h: struct uwsgi_plugin *uwsgi_plugin_get(const char *),
         // struct uwsgi_option *uwsgi_opt_get(char *), int uwsgi_worker_is_busy(int),
-        // void uwsgi_plugins_atexit(void), pid_t masterpid. The structs were compared above.
+        // void uwsgi_plugins_atexit(void), void goodbye_cruel_world(void), pid_t masterpid. The structs were compared above.
         unsafe {
             Ok(Self {
                 symbols,
@@ -77,6 +80,8 @@ impl Host {
                 opt_get: mem::transmute::<NonNull<c_void>, OptGet>(opt_get),
                 worker_is_busy: mem::transmute::<NonNull<c_void>, WorkerIsBusy>(worker_is_busy),
                 plugins_atexit: mem::transmute::<NonNull<c_void>, PluginsAtexit>(plugins_atexit),
+                goodbye_cruel_world: goodbye
+                    .map(|found| mem::transmute::<NonNull<c_void>, GoodbyeCruelWorld>(found)),
                 masterpid: masterpid.cast(),
             })
         }
@@ -178,6 +183,21 @@ impl Host {
     pub fn run_plugins_atexit(&self) {
         // SAFETY: core/uwsgi.c: meant to be called once in a process that is about to exit.
         unsafe { (self.plugins_atexit)() }
+    }
+
+    /// [`Host::end_loops`] can do it.
+    pub fn can_end_loops(&self) -> bool {
+        self.goodbye_cruel_world.is_some()
+    }
+
+    /// Has the loops of this worker end after their requests, and then the worker, as after the last of
+    /// `max-requests`. Who waits goes on to wait. The master gives it `worker-reload-mercy` from now on.
+    pub fn end_loops(&self) {
+        if let Some(goodbye) = self.goodbye_cruel_world {
+            // SAFETY: core/uwsgi.c: changes what this worker has in shared memory, writes a line, and may
+            // be called wherever `gracefully_kill`, a signal handler, may.
+            unsafe { goodbye() }
+        }
     }
 
     /// The process that started the instance: the master, or without one the first worker.

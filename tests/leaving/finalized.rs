@@ -84,6 +84,8 @@ fn in_a_post_fork_hook() {
     );
 }
 
+/// The task is queued when the spooler says that it is up: until it has handlers, the signal that tells it of
+/// a task is its end, in stock too.
 #[test]
 fn in_a_spooler() {
     let app = "
@@ -92,7 +94,10 @@ def spooler(task):
     return uwsgi.SPOOL_OK
 uwsgi.spooler = spooler
 def queue():
-    if uwsgi.worker_id() == 1 and not os.path.exists('left'):
+    if uwsgi.worker_id() == 0:
+        print('the spooler is up', file=open('gate', 'w'))
+    elif not os.path.exists('left'):
+        open('gate').readline()
         uwsgi.spool({b'some': b'task'})
 uwsgi.post_fork_hook = queue
 ";

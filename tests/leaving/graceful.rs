@@ -1,6 +1,6 @@
 //! A worker that is told to leave ends the request that it is serving, and then runs its hooks.
 
-use std::thread;
+use std::{thread, time::Duration};
 
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
 use pycow_testkit::{default_host, one_of_each, proc, Host, Uwsgi};
@@ -51,7 +51,7 @@ fn interrupted(uwsgi: Uwsgi, signal: i32, master: bool, leaves: Leaves) -> Outco
             uwsgi.await_gone(worker);
         } else {
             // Stock would have left by now.
-            let _ = proc::gone_within(worker, std::time::Duration::from_millis(300));
+            let _ = proc::gone_within(worker, Duration::from_millis(300));
         }
         gate.open();
         client.join().unwrap()
@@ -102,6 +102,9 @@ fn a_request_in_progress_is_answered_whatever_the_signal() {
 fn a_request_in_progress_is_answered_when_the_instance_ends() {
     for host in one_of_each() {
         for signal in [SIGTERM, SIGINT, SIGHUP] {
+            if signal == SIGHUP && !host.reloads() {
+                continue;
+            }
             let what = format!("{}, signal {signal}", host.name);
             let outcome = interrupted(with_pycow(&host), signal, true, Leaves::AfterItsRequest);
             check(&host, &what, &outcome);
@@ -162,18 +165,28 @@ fn workers_that_wait_for_the_thunder_lock_leave_at_once() {
     }
 }
 
-/// They have no request to end, and leave before the grace is over.
+/// They have no request to end, and leave before the grace is over: who of the threads waits for events, and
+/// who for the lock of the one that does, is chance.
 #[test]
 fn idle_workers_do_not_wait_for_their_grace() {
-    let uwsgi = with_app(&default_host(), HOOKS)
-        .set("pycow-exit-grace", 50)
-        .set("worker-reload-mercy", 100)
-        .start();
-    let worker = super::only_worker(&uwsgi);
-    uwsgi.settle();
-    uwsgi.kill(worker, SIGTERM);
-    assert!(proc::gone_within(
-        worker,
-        std::time::Duration::from_secs(40)
-    ));
+    for host in one_of_each() {
+        for (threads, signal) in [(1, SIGTERM), (3, SIGTERM), (3, SIGINT), (3, SIGHUP)] {
+            let uwsgi = with_app(&host, HOOKS)
+                .set("threads", threads)
+                .set("processes", 4)
+                .set("pycow-exit-grace", 50)
+                .set("worker-reload-mercy", 100)
+                .start();
+            let workers = uwsgi.workers();
+            uwsgi.settle();
+            for worker in &workers {
+                uwsgi.kill(*worker, signal);
+            }
+            for worker in workers {
+                let what = format!("{}, signal {signal}, {threads} threads", host.name);
+                assert!(proc::gone_within(worker, Duration::from_secs(40)), "{what}");
+                assert_eq!(said(&uwsgi.log(), worker), in_order(&host), "{what}");
+            }
+        }
+    }
 }

@@ -75,6 +75,21 @@ impl Host {
         takes
     }
 
+    /// Whether its master reloads: that of 2.0.27 waits for the end of its workers before it tells them to end
+    /// (core/master_utils.c, `uwsgi_destroy_processes`), with or without pycow; noted as skipped, if not.
+    pub fn reloads(&self) -> bool {
+        let reloads = !self.waits_for_workers();
+        if !reloads {
+            skip("the master of uWSGI 2.0.27 waits at SIGHUP for workers that it has not told, in stock too");
+        }
+        reloads
+    }
+
+    /// Whether a master that ends waits for its workers by itself, and so says of none that it is buried.
+    pub fn waits_for_workers(&self) -> bool {
+        self.version() == "2.0.27"
+    }
+
     /// Whether a user without privileges can start its Python: one that lies in root's own folder is out of
     /// reach once uWSGI is that user. In the wheel Python runs before.
     pub fn runs_as_anybody(&self) -> bool {
