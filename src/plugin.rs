@@ -11,9 +11,9 @@ use std::{
 };
 
 use crate::{
-    config::{Config, Thresholds},
+    config::{Config, GcPolicy, Thresholds},
     linux::{process, smaps::Usage},
-    python::interpreter::Python,
+    python::{interpreter::Python, refcount::RefcountLayout},
     uwsgi::host::Host,
 };
 
@@ -148,6 +148,20 @@ impl Plugin {
     pub fn set(self) -> Option<&'static Self> {
         PLUGIN.set(self).ok()?;
         PLUGIN.get()
+    }
+
+    /// `pycow-gc` in force, as far as is known by now: `freeze` where `immortal` was asked for and cannot be.
+    pub fn gc(&self) -> GcPolicy {
+        let cannot_be = || {
+            let is_frozen = self.frozen.load(Relaxed) > 0;
+            self.host.lazy_apps()
+                || RefcountLayout::of(self.python.version()).is_none()
+                || is_frozen && self.immortal.load(Relaxed) == 0
+        };
+        match self.config.gc {
+            GcPolicy::Immortal if cannot_be() => GcPolicy::Freeze,
+            asked => asked,
+        }
     }
 }
 

@@ -38,6 +38,7 @@ pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
     let frozen = collector::freeze_heap(gil);
     malloc::trim();
     plugin.frozen.store(frozen.objects, Relaxed);
+    sharing::frozen(plugin);
     let only = frozen.interpreters > 1 && immortal;
     let which = if only {
         " (only the first is immortal)"

@@ -11,14 +11,12 @@ use std::{
 use super::heap;
 use crate::{
     collector,
-    config::{self, unknown, Config, ExitPolicy, ForkPolicy, GcPolicy, Pacing},
+    config::{self, unknown, Config, ExitPolicy, ForkPolicy, Pacing},
     forking::{check, warmup},
     leaving::{loading, safe_points::Handlers},
     linux::{loaded, process, signals::Mask, statm, time_limit},
     plugin::{Plugin, Redirected},
-    python::{
-        configured, exit::print_stacks_on, files, interpreter::Python, refcount::RefcountLayout,
-    },
+    python::{configured, exit::print_stacks_on, files, interpreter::Python},
     sharing::{self, private_limit, waste},
     symbols::Symbols,
     uwsgi::{
@@ -213,12 +211,7 @@ pub fn postinit_apps() {
 
 fn announce(plugin: &Plugin) {
     let config = &plugin.config;
-    let known = RefcountLayout::of(plugin.python.version()).is_some();
-    let in_force = match config.gc {
-        GcPolicy::Immortal if !known => GcPolicy::Freeze,
-        policy => policy,
-    };
-    let gc = match in_force {
+    let gc = match plugin.gc() {
         policy if policy.freezes() => match collector::known_thresholds() {
             Some(thresholds) => {
                 let paced = match config.pacing() {

@@ -15,7 +15,7 @@ pub struct InstanceInfo<'a> {
     pub guarded: bool,
     /// `pycow-exit`
     pub exit: &'a str,
-    /// `pycow-exit-timeout`, in seconds; 0: no bound.
+    /// `pycow-exit-timeout`, in seconds; 0: no bound, as where `pycow-exit` is `full`.
     pub exit_timeout: u32,
     /// `pycow-ksm`
     pub ksm: bool,

@@ -98,6 +98,14 @@ pub fn before_fork(plugin: &Plugin) {
     set(&sharing.sampler, Some(Sampler::of_all(period(plugin))));
 }
 
+/// What applications loaded is frozen: in the master, or with `lazy-apps` in this worker.
+pub fn frozen(plugin: &Plugin) {
+    if let Some(sharing) = SHARING.get() {
+        let (frozen, immortal) = (plugin.frozen.load(Relaxed), plugin.immortal.load(Relaxed));
+        sharing.slots.tell_objects(frozen, immortal);
+    }
+}
+
 /// A spooler has no number of its own: that of a free slot; 0 if there is none.
 pub fn spooler_number() -> i32 {
     let slots = SHARING.get().map(|sharing| &sharing.slots);
@@ -201,7 +209,7 @@ impl Sharing {
     fn aggregate(&self, plugin: &Plugin) {
         self.slots.sweep(process::is_alive);
         if let Some(file) = &self.textfile {
-            let info = publish::instance_info(plugin);
+            let info = publish::instance_info(plugin, &self.slots);
             let instance = plugin.config.instance();
             if let Ok(text) = prometheus::text(&info, &self.slots, instance) {
                 file.replace(&text);

@@ -1,13 +1,13 @@
 //! Where the samples can be read: uWSGI's metrics, variables of its log format, RPC functions.
 
-use std::{ffi::CStr, fmt, sync::atomic::Ordering::Relaxed};
+use std::{ffi::CStr, fmt};
 
 use super::{
     instance_info::InstanceInfo, json, own_slot, prometheus, slot::Gauge, slots::SlotTable, why,
     SHARING,
 };
 use crate::{
-    config::{GcPolicy, Thresholds},
+    config::{ExitPolicy, Thresholds},
     linux::clock,
     plugin::{Plugin, Role},
     uwsgi::{
@@ -100,7 +100,7 @@ pub fn answer(
     }
     let slots = &SHARING.get()?.slots;
     let mut text = String::new();
-    let info = instance_info(plugin);
+    let info = instance_info(plugin, slots);
     let written = match function {
         JSON => json::write(&mut text, &info, thresholds.as_ref(), slots, clock::now()),
         TEXT => return prometheus::text(&info, slots, plugin.config.instance()).ok(),
@@ -110,23 +110,22 @@ pub fn answer(
 }
 
 /// What is true of the whole instance.
-pub(super) fn instance_info(plugin: &Plugin) -> InstanceInfo<'_> {
+pub(super) fn instance_info<'a>(plugin: &'a Plugin, slots: &SlotTable) -> InstanceInfo<'a> {
     let config = &plugin.config;
-    let (frozen, immortal) = (plugin.frozen.load(Relaxed), plugin.immortal.load(Relaxed));
-    let fell_back = config.gc == GcPolicy::Immortal && frozen > 0 && immortal == 0;
-    let gc = if fell_back {
-        GcPolicy::Freeze
-    } else {
-        config.gc
+    let [frozen, immortal] = slots.objects();
+    let exit_timeout = match config.exit {
+        ExitPolicy::Fast => config.exit_timeout,
+        // uWSGI's own way has none.
+        ExitPolicy::Full => 0,
     };
     InstanceInfo {
         pycow: env!("CARGO_PKG_VERSION"),
         uwsgi: &plugin.uwsgi_version,
         python: plugin.python.version(),
-        gc: gc.name(),
+        gc: plugin.gc().name(),
         guarded: config.guarded(),
         exit: config.exit.name(),
-        exit_timeout: config.exit_timeout,
+        exit_timeout,
         ksm: config.ksm,
         sample: config.sample,
         frozen,

@@ -10,7 +10,7 @@ use crate::plugin::Role;
 const MULES: usize = 128;
 const SPOOLERS: usize = 64;
 
-/// All slots of an instance, and the sum over them.
+/// All slots of an instance, and what is true of all of it.
 #[derive(Debug)]
 pub struct SlotTable {
     numbers: &'static [AtomicI64],
@@ -20,7 +20,7 @@ pub struct SlotTable {
 impl SlotTable {
     /// How many numbers a table for so many workers takes.
     pub fn size(workers: usize) -> usize {
-        // The first slot holds the sum; the second is the master's.
+        // The first slot holds what is true of the whole instance; the second is the master's.
         (2 + workers + MULES + SPOOLERS) * SLOT
     }
 
@@ -35,9 +35,21 @@ impl SlotTable {
         &self.numbers[0]
     }
 
+    /// So many preloaded objects left the collector's sight, so many were made immortal; with `lazy-apps` in
+    /// the worker that loaded last.
+    pub fn tell_objects(&self, frozen: u64, immortal: u64) {
+        // The sum's slot has room.
+        self.numbers[2].store(frozen as i64, Relaxed);
+        self.numbers[3].store(immortal as i64, Relaxed);
+    }
+
+    /// See [`SlotTable::tell_objects`].
+    pub fn objects(&self) -> [u64; 2] {
+        [2, 3].map(|index| self.numbers[index].load(Relaxed) as u64)
+    }
+
     /// Nobody in the instance has said that yet, and from now on somebody has: one of 64 things.
     pub fn is_first_to_say(&self, thing: u32) -> bool {
-        // The sum's slot has room.
         let bit = 1i64 << (thing % 64);
         self.numbers[1].fetch_or(bit, Relaxed) & bit == 0
     }
@@ -183,6 +195,8 @@ mod tests {
         let table = empty(1);
         let first = [0, 3, 0, 63, 3, 63].map(|thing| table.is_first_to_say(thing));
         assert_eq!(first, [true, true, false, true, false, false]);
+        table.tell_objects(5, 7);
+        assert_eq!(table.objects(), [5, 7]);
         assert_eq!(table.total_pss().load(Relaxed), 0);
     }
 

@@ -10,9 +10,9 @@ use std::{
     process::Command,
 };
 
-use pycow_testkit::reporting::{json, process, reporting, stats, until, within};
+use pycow_testkit::reporting::{json, process, reporting, stats, until, within, APP};
 use pycow_testkit::signal::SIGTERM;
-use pycow_testkit::{default_host, prepared, proc, skip, Instance};
+use pycow_testkit::{default_host, immortal, prepared, proc, skip, Instance};
 use serde_json::Value;
 
 /// A program of Debian's package prometheus, or a note that it is missing.
@@ -166,6 +166,47 @@ fn a_policy_that_cannot_be_is_not_claimed() {
         if can { "immortal" } else { "freeze" }
     );
     assert_eq!(report["objects"]["immortal"].as_u64() > Some(0), can);
+}
+
+#[test]
+fn with_lazy_apps_the_file_and_a_worker_tell_the_policy_in_force() {
+    let Some(host) = immortal::hosts().pop() else {
+        return;
+    };
+    let uwsgi = immortal::uwsgi(&host, APP).set("pycow-sample", 1);
+    let file = uwsgi.dir().join("pycow.prom");
+    let uwsgi = uwsgi
+        .flag("lazy-apps")
+        .set("pycow-textfile", file.display())
+        .start();
+    assert!(uwsgi.await_log("[pycow] 0.").contains(": gc freeze "));
+    let of_instance = |text: &str| -> BTreeSet<String> {
+        let lines = text.lines().filter(|it| it.starts_with("uwsgi_pycow_"));
+        lines.map(str::to_owned).collect()
+    };
+    let told = of_instance(&uwsgi.get("/rpc").body);
+    assert!(
+        told.iter().any(|it| it.contains("gc=\"freeze\"")),
+        "{told:?}"
+    );
+    let line = uwsgi.await_log("[pycow] froze ");
+    let frozen = line.split(' ').nth(2).unwrap();
+    let name = "uwsgi_pycow_frozen_objects{instance=\"pycow\"} ";
+    assert!(told.contains(&format!("{name}{frozen}")), "{told:?}");
+    until("the same in the file", || {
+        (of_instance(&fs::read_to_string(&file).ok()?) == told).then_some(())
+    });
+}
+
+#[test]
+fn where_hooks_have_no_limit_none_is_told() {
+    let uwsgi = reporting(1)
+        .set("pycow-exit", "full")
+        .set("pycow-exit-timeout", 7)
+        .start();
+    assert_eq!(json(&uwsgi)["policy"]["exit_timeout"], 0);
+    let text = uwsgi.get("/metrics").body;
+    assert_eq!(value(&text, "uwsgi_pycow_exit_timeout_seconds"), Some(0.0));
 }
 
 #[test]
