@@ -67,8 +67,13 @@ option = --$(subst _,-,$(shell echo $1 | tr A-Z a-z))
 
 compare = cargo run --quiet --release --package pycow-compare -- $(foreach name,$(bench_options),$(if $($(name)),$(call option,$(name))='$($(name))'))
 
+# A file that is not there is told before anything is built.
+missing = $(strip $(foreach name,APP INI URLS WARMUP,$(if $($(name)),$(shell test -e '$($(name))' || echo '$(name)=$($(name)): no such file'))))
+all_there = $(if $(missing),$(error $(missing)))
+
 # One's own application is looked at before anything that takes its time.
 bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, WARMUP, REQUESTS, WORKERS, UWSGI, OUT, HOST_GB
+	$(all_there)
 	tools/testkit/setup --demo
 	$(alive) cargo build --release --package pycow-compare
 	$(if $(APP)$(INI),$(compare) --look)
@@ -80,6 +85,7 @@ bench: tools ## every method side by side: APP=wsgi.py or INI=uwsgi.ini, URLS, W
 why: OUT ?= target/why
 why_methods = freeze,immortal
 why: tools ## what is private in a worker, and why: APP=wsgi.py or INI=uwsgi.ini, URLS, WARMUP, METHODS
+	$(all_there)
 	tools/testkit/setup --demo
 	$(alive) cargo build --release --package pycow-compare
 	$(if $(APP)$(INI),$(compare) --look)

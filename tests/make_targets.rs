@@ -1,6 +1,6 @@
 //! What the workflow, CI and the documents call `make` for can be made.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, process::Command};
 
 use pycow_testkit::checkout;
 
@@ -92,5 +92,28 @@ fn the_workflow_builds_with_the_oldest_rust_that_is_promised() {
     for page in ["README.md", "docs/install.md", "uwsgiplugin.py"] {
         let told = format!("Rust {version} or newer");
         assert!(read(page).contains(&told), "{page}: no {told}");
+    }
+}
+
+/// Told by make itself, before anything is built.
+#[test]
+fn a_file_of_ones_own_that_is_not_there_is_told_at_once() {
+    for target in ["bench", "why"] {
+        let made = |file: &str| {
+            let mut make = Command::new("make");
+            make.args(["--dry-run", target, file]);
+            // This test may run below a make.
+            make.env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
+            make.current_dir(checkout()).output().unwrap()
+        };
+        for name in ["APP", "INI", "URLS", "WARMUP"] {
+            let output = made(&format!("{name}=/nowhere/of ones own"));
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success(), "{errors}");
+            let told = format!("{name}=/nowhere/of ones own: no such file");
+            assert!(errors.contains(&told), "{errors}");
+        }
+        let output = made(&format!("APP={}", checkout().join("LICENSE").display()));
+        assert!(output.status.success(), "{output:?}");
     }
 }
