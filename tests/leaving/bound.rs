@@ -84,8 +84,8 @@ atexit.register(say, "never comes")
     let uwsgi = uwsgi.start();
     let worker = only_worker(&uwsgi);
     uwsgi.get("/");
-    // Inside of the request it would want the GIL once more.
-    proc::await_idle(worker);
+    // Inside of the request it would want the GIL once more, and sleep for it.
+    proc::await_waiting(worker);
     gate.open();
     uwsgi.await_log("the GIL is held");
     let (time, status) = timed_leave(&uwsgi, worker);

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::process;
+use crate::{process, until};
 
 /// The memory of one process, summed over its mappings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +104,20 @@ pub fn await_idle(worker: i32) {
         // The kernel tells nobody that a process went to sleep.
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Waits until a worker waits for events: with a second Python thread it may sleep inside of a request, too.
+/// Where the kernel does not say for what a process waits, that it sleeps is enough.
+///
+/// # Panics
+/// If it does not within a minute.
+pub fn await_waiting(worker: i32) {
+    until("worker that waits for events", || {
+        let waits_for = fs::read_to_string(format!("/proc/{worker}/wchan")).unwrap_or_default();
+        let is_told = waits_for.len() > 1;
+        let waits = sleeps(worker) && (!is_told || waits_for.contains("poll"));
+        waits.then_some(())
+    });
 }
 
 /// Whether the process waits for something, or is gone.
