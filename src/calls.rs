@@ -9,7 +9,7 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 
 use crate::{
     guard::guard,
-    leaving::{exit::Exit, loading, safe_points::Handlers},
+    leaving::{exit::Exit, loading, state::Handlers},
     lifecycle::{self, around_fork},
     linux::{process, signals::SignalHandler, waits},
     plugin::Redirected,
@@ -38,6 +38,8 @@ pub fn redirect(host: &Host) -> Redirected {
     };
     // Where that fails, a reload in the moment of a fork goes on with the signals that wait.
     to(c"execvp", execvp as *const c_void);
+    // Where that fails, whoever is slow to take an answer loses the rest of it.
+    to(c"poll", poll as *const c_void);
     let waits = to(c"epoll_wait", epoll_wait as *const c_void)
         && to(c"pthread_mutex_lock", mutex_lock as *const c_void);
     if waits {
@@ -86,7 +88,7 @@ extern "C" fn grace_over(_signal: c_int) {
     guard((), lifecycle::grace_over);
 }
 
-// uWSGI may cancel a thread that waits here: these two have nothing to drop, and wait outside of the guard.
+// uWSGI may cancel a thread that waits here: these have nothing to drop, and wait outside of the guard.
 
 unsafe extern "C-unwind" fn epoll_wait(
     queue: c_int,
@@ -101,7 +103,7 @@ unsafe extern "C-unwind" fn epoll_wait(
     let mask = match watched {
         Some(it) => guard(None, || Some(lifecycle::wait_begins(it))),
         // One event at a time is what a thread that serves asks for, several one that copies.
-        None if count == 1 => lifecycle::thread_waits(),
+        None if count == 1 => guard(None, lifecycle::thread_waits),
         None => None,
     };
     let answer = if mask.is_some() && lifecycle::loops_end() {
@@ -112,7 +114,7 @@ unsafe extern "C-unwind" fn epoll_wait(
     };
     match (watched, mask) {
         (Some(it), Some(mask)) => guard((), || lifecycle::wait_is_over(it, &mask)),
-        (None, Some(_)) => lifecycle::thread_has_waited(),
+        (None, Some(_)) => guard((), lifecycle::thread_has_waited),
         _ => {}
     }
     answer
@@ -129,6 +131,17 @@ unsafe extern "C-unwind" fn mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_i
         lifecycle::lock_is_had();
     }
     answer
+}
+
+unsafe extern "C-unwind" fn poll(
+    polled: *mut libc::pollfd,
+    count: libc::nfds_t,
+    timeout: c_int,
+) -> c_int {
+    let mut seen = lifecycle::times_told();
+    let goes_on = move || guard(false, || lifecycle::ends_its_request(&mut seen));
+    // SAFETY: what uWSGI gave to poll(2).
+    unsafe { waits::poll_on(polled, count, timeout, goes_on) }
 }
 
 unsafe extern "C" fn set_cancel_type(kind: c_int, before: *mut c_int) -> c_int {

@@ -209,7 +209,7 @@ unsafe extern "C" fn python_post_fork() {
 
 unsafe extern "C" fn python_fixup() {
     hooks::original_fixup();
-    guard((), lifecycle::worker_ready);
+    guard((), || lifecycle::worker_ready(&calls::HANDLERS));
 }
 
 unsafe extern "C" fn python_hijack_worker() {

@@ -4,6 +4,7 @@
 
 use std::{
     ffi::c_int,
+    mem,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -11,9 +12,10 @@ use crate::{
     collector,
     forking::{check, fork},
     leaving::{
+        birth,
         exit::{self, AtExit, Exit, Told},
-        loading,
-        safe_points::{self, Handlers},
+        loading, safe_points,
+        state::Handlers,
         threads,
     },
     linux::{clock, ksm, process, signals::Mask, usage},
@@ -73,12 +75,12 @@ pub fn post_fork(handlers: &Handlers) {
         sharing::in_child(plugin, process);
         let is_worker = matches!(process.role, Role::Worker(_));
         if is_worker {
-            safe_points::at_birth_of_worker(plugin, handlers);
+            birth::at_birth_of_worker(plugin, handlers);
             if !process.has_master {
                 loading::is_over();
             }
         } else {
-            safe_points::in_mule(plugin, gil, handlers);
+            birth::in_mule(plugin, gil, handlers);
         }
         if !is_worker || !plugin.host.lazy_apps() {
             heap::collect_again(plugin, process, gil);
@@ -108,15 +110,14 @@ fn role(gil: &Gil<'_>) -> Role {
 /// A worker whose applications are loaded and whose handlers are in place.
 ///
 /// uWSGI comes here twice: the Python plugin copies its own table to modifier 30 on the way.
-pub fn worker_ready() {
+pub fn worker_ready(handlers: &Handlers) {
     let Some((plugin, process)) = known() else {
         return;
     };
     if process.stage.ready.swap(true, Relaxed) {
         return;
     }
-    fork::hold_signals();
-    safe_points::worker_ready(plugin);
+    birth::worker_ready(plugin, handlers);
     if plugin.host.lazy_apps() {
         plugin.python.with_gil(|gil| {
             warm::in_lazy_worker(plugin, process, gil);
@@ -133,7 +134,7 @@ pub fn worker_ready() {
 /// The Python plugin may take the worker for itself: uWSGI's handlers end it then.
 pub fn before_hijack() {
     if Plugin::get().is_some_and(|plugin| plugin.may_hijack.load(Relaxed)) {
-        fork::release_signals();
+        birth::is_left_to_host();
     }
 }
 
@@ -143,8 +144,7 @@ pub fn before_loop(handlers: &Handlers) {
         return;
     };
     process.stage.serving.store(true, Relaxed);
-    safe_points::worker_serves(plugin, handlers);
-    fork::release_signals();
+    birth::worker_serves(plugin, handlers);
 }
 
 /// A request is over.
@@ -208,6 +208,17 @@ pub fn at_boundary(signal: c_int) {
     if !leaves() {
         safe_points::leave_as_told(signal);
     }
+}
+
+/// How often this process was told to leave.
+pub fn times_told() -> u32 {
+    safe_points::times_told()
+}
+
+/// This is a worker that was told once more than `seen`, and has a request to end first.
+pub fn ends_its_request(seen: &mut u32) -> bool {
+    let is_told = mem::replace(seen, times_told()) != *seen;
+    is_told && known().is_some_and(|(plugin, process)| safe_points::is_busy(plugin, process))
 }
 
 /// A process, asked for by its main thread.

@@ -23,9 +23,12 @@ static MASK: Mutex<Option<signals::Mask>> = Mutex::new(None);
 static WORKER_IS_NEXT: AtomicBool = AtomicBool::new(false);
 /// There is a mask to be restored.
 static HOLDS: AtomicBool = AtomicBool::new(false);
+/// The instance is complete: what is forked from now on is a child of it.
+static IS_COMPLETE: AtomicBool = AtomicBool::new(false);
 
 /// The master has let go of the GIL, if it ever does.
 pub fn master_goes_on(plugin: &Plugin) {
+    IS_COMPLETE.store(true, Relaxed);
     python::fork::master_goes_on(&plugin.python);
 }
 
@@ -37,9 +40,11 @@ pub struct Begun {
 
 /// uWSGI's own code calls `fork`: signals wait, and the interpreter is told.
 ///
-/// Processes that serve fork by themselves (`os.fork`), and no thread but the first forks for uWSGI.
+/// Processes that serve fork by themselves (`os.fork`), and no thread but the first forks for uWSGI. Before
+/// the instance is complete a child may go on in its place (`daemonize2`, `refork`), and is to be what it was.
 pub fn begins(plugin: &Plugin) -> Option<Begun> {
-    if !Process::is_before_any() || !process::is_main_thread() {
+    let forks_for_uwsgi = Process::is_before_any() && process::is_main_thread();
+    if !forks_for_uwsgi || !IS_COMPLETE.load(Relaxed) {
         return None;
     }
     let interpreter_is_told = plugin.config.fork == ForkPolicy::Cpython;
@@ -61,11 +66,16 @@ pub fn is_over_in_parent(plugin: &Plugin, begun: &Begun) {
     }
 }
 
-/// `fork` returned in a child, whose handlers are its own. Only a worker goes on holding signals: it
-/// comes to where they are released, others may never do, or become another program.
-pub fn releases_child(begun: &Begun) {
+/// A worker is forked, and this is it, as far as uWSGI has announced it.
+pub fn is_worker() -> bool {
+    WORKER_IS_NEXT.load(Relaxed)
+}
+
+/// `fork` returned in a child, whose handlers are its own. Only a worker without any goes on holding
+/// signals: it comes to where they are released, others may never do, or become another program.
+pub fn releases_child(plugin: &Plugin, begun: &Begun) {
     begun.mask.restore();
-    if !WORKER_IS_NEXT.load(Relaxed) {
+    if plugin.redirected.waits || !is_worker() {
         release_signals();
     }
 }
@@ -79,11 +89,6 @@ pub fn is_over_in_child(plugin: &Plugin) {
 /// uWSGI announces that it forks a worker: signals wait.
 pub fn worker_begins() {
     WORKER_IS_NEXT.store(true, Relaxed);
-    hold_signals();
-}
-
-/// A worker is forked, or one changes its handlers: signals wait.
-pub fn hold_signals() {
     if let Ok(mut mask) = MASK.lock() {
         mask.get_or_insert_with(signals::hold);
         HOLDS.store(true, Relaxed);
@@ -104,7 +109,7 @@ pub fn holds_signals() -> bool {
     HOLDS.load(Relaxed)
 }
 
-/// The fork is over: a master waits for events, or a worker has handlers of its own. What waited comes.
+/// The fork is over: a master waits for events, or a child has handlers of its own. What waited comes.
 pub fn release_signals() {
     HOLDS.store(false, Relaxed);
     let held = MASK.lock().ok().and_then(|mut mask| mask.take());

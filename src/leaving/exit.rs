@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    birth,
     decisions::{self, is_half_loaded, Worker},
     exit_line::{ExitLine, Hooks, LineBuffer, Memory},
     safe_points,
@@ -64,7 +65,7 @@ pub fn called(plugin: &Plugin, process: &Process, told: Told, status: c_int) -> 
         return Exit::Now(status);
     }
     if !is_ours(plugin, process) {
-        safe_points::host_exits();
+        birth::host_exits();
         return Exit::Host(status);
     }
     leave(plugin, process, told, status);
@@ -87,7 +88,7 @@ pub fn at_exit(plugin: &'static Plugin, process: &'static Process, told: Told) -
         leave(plugin, process, told, NOT_KNOWN);
         return AtExit::Done;
     }
-    safe_points::host_exits();
+    birth::host_exits();
     if plugin.config.exit == ExitPolicy::Full {
         return AtExit::HostThen(Teardown::begins(plugin, process, told));
     }

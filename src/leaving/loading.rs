@@ -17,7 +17,8 @@ pub fn begins(handler: SignalHandler) {
     LOADING.store(signals::hear(STOP, handler), Relaxed);
 }
 
-/// pycow is off, or will not learn when there are handlers: the signal is ignored after all.
+/// pycow is off, will not learn when there are handlers, or another program is next: the signal is ignored
+/// after all.
 pub fn is_left_to_host() {
     if LOADING.swap(false, Relaxed) {
         signals::ignore(STOP);

@@ -2,10 +2,7 @@
 
 use crate::{
     forking::fork::{self, Begun},
-    leaving::{
-        loading,
-        safe_points::{self, Handlers},
-    },
+    leaving::{birth, loading, state::Handlers},
     linux::{
         process,
         signals::{self, GRACEFUL},
@@ -42,8 +39,8 @@ pub fn forked(begun: &Begun) {
 pub fn in_any_child(begun: &Begun, handlers: &Handlers) {
     if let Some(plugin) = Plugin::get() {
         loading::in_child();
-        safe_points::in_child_of_master(plugin, handlers);
-        fork::releases_child(begun);
+        birth::in_child_of_master(plugin, fork::is_worker(), handlers);
+        fork::releases_child(plugin, begun);
     }
 }
 
@@ -65,6 +62,7 @@ pub fn awaits_master() -> bool {
 /// reload would be its end.
 pub fn execs(handlers: &Handlers) {
     stand_in::is_over(handlers.ending);
+    loading::is_left_to_host();
     if Plugin::get().is_some_and(|plugin| plugin.host.master_pid() == process::pid()) {
         signals::ignore(GRACEFUL);
     }

@@ -13,7 +13,7 @@ use crate::{
     collector,
     config::{self, unknown, Config, ExitPolicy, ForkPolicy, Pacing},
     forking::{check, warmup},
-    leaving::{loading, safe_points::Handlers},
+    leaving::{loading, state::Handlers},
     linux::{loaded, process, signals::Mask, statm, time_limit},
     plugin::{Plugin, Redirected},
     python::{configured, exit::print_stacks_on, files, interpreter::Python},

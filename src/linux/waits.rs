@@ -14,7 +14,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use super::signals::Mask;
+use super::{clock, signals::Mask};
 use crate::guard::{errno, set_errno};
 
 /// From pthread.h, as in every glibc and musl.
@@ -26,6 +26,7 @@ extern "C-unwind" {
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
     fn pthread_setcanceltype(kind: c_int, before: *mut c_int) -> c_int;
     fn pthread_mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_int;
+    fn poll(polled: *mut libc::pollfd, count: libc::nfds_t, timeout: c_int) -> c_int;
     fn epoll_wait(
         queue: c_int,
         events: *mut libc::epoll_event,
@@ -89,6 +90,29 @@ pub unsafe fn lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
 pub fn interrupted() -> c_int {
     set_errno(libc::EINTR);
     -1
+}
+
+/// poll(2); if it has a limit, gone on with after a signal that `goes_on` says so of. Kernels never do that by
+/// themselves (signal(7)), and uWSGI takes the interruption for an error of the client's (core/writer.c).
+///
+/// # Safety
+/// As of poll(2).
+pub unsafe fn poll_on(
+    polled: *mut libc::pollfd,
+    count: libc::nfds_t,
+    timeout: c_int,
+    mut goes_on: impl FnMut() -> bool,
+) -> c_int {
+    let end = clock::now() + i64::from(timeout);
+    let mut left = timeout;
+    loop {
+        // SAFETY: the caller's promise.
+        let answer = unsafe { poll(polled, count, left) };
+        if answer != -1 || errno() != libc::EINTR || timeout <= 0 || !goes_on() {
+            return answer;
+        }
+        left = (end - clock::now()).clamp(0, timeout.into()) as c_int;
+    }
 }
 
 /// epoll_wait(2); with a mask, under that one.

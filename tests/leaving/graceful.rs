@@ -1,7 +1,13 @@
 //! A worker that is told to leave ends the request that it is serving, and then runs its hooks.
 
-use std::{thread, time::Duration};
+use std::{
+    io::{self, Write},
+    net::TcpStream,
+    thread,
+    time::Duration,
+};
 
+use pycow_testkit::reporting::until;
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
 use pycow_testkit::{default_host, one_of_each, proc, Host, Uwsgi};
 
@@ -131,6 +137,42 @@ fn with_no_grace_it_is_as_without_pycow() {
     assert_eq!(outcome.said, ["started"]);
     let line = outcome.line.unwrap();
     assert!(line.ends_with(", hooks not run: it is busy"), "{line}");
+}
+
+/// An answer that does not fit into the sockets, to a client that reads it only when the worker was told.
+const LARGE: &str = r#"
+def application(env, start):
+    start("200 OK", [("Content-Length", "20000000")])
+    os.write(2, b"in progress\n")
+    return [b"x" * 20_000_000]
+"#;
+
+/// How much of it comes.
+fn read_slowly(uwsgi: Uwsgi, signal: i32) -> u64 {
+    let uwsgi = uwsgi.start();
+    let worker = super::only_worker(&uwsgi);
+    let mut client = TcpStream::connect(("127.0.0.1", uwsgi.port())).unwrap();
+    client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    uwsgi.await_log("in progress");
+    // It waits until the client takes more.
+    until("sleeping worker", || proc::sleeps(worker).then_some(()));
+    uwsgi.kill(worker, signal);
+    let _ = proc::gone_within(worker, Duration::from_millis(300));
+    io::copy(&mut client, &mut io::sink()).unwrap_or(0)
+}
+
+#[test]
+fn who_is_slow_to_take_an_answer_gets_all_of_it() {
+    let app = format!("{SAY}{LARGE}");
+    for host in one_of_each() {
+        for signal in [SIGTERM, SIGINT, SIGHUP] {
+            let what = format!("{}, signal {signal}", host.name);
+            let came = read_slowly(with_app(&host, LARGE), signal);
+            assert!(came > 20_000_000, "{what}: {came} bytes");
+            let stock = read_slowly(Uwsgi::on(&host).app(&app), signal);
+            assert!(stock < 20_000_000, "stock, {what}: {stock} bytes");
+        }
+    }
 }
 
 /// With `thunder-lock` the workers but one wait for a lock, which no signal interrupts.

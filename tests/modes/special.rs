@@ -97,6 +97,22 @@ hook-accepting = print:pycow-testkit: a worker accepts
         )
     },
     Mode {
+        through: Some(
+            "\"$@\"; until [ -s DIR/pid ]; do sleep 0.05; done; pid=$(cat DIR/pid); \
+             trap \"kill -HUP $pid\" HUP; trap \"kill -TERM $pid\" TERM; \
+             tail -n +1 --pid=$pid -f DIR/log & tail=$!; \
+             while kill -0 $tail 2>/dev/null; do wait $tail; done; exit 0",
+        ),
+        ..mode(
+            "daemonize2",
+            &[
+                ("daemonize2", "DIR/log"),
+                ("safe-pidfile2", "DIR/pid"),
+                ("enable-threads", "true"),
+            ],
+        )
+    },
+    Mode {
         on: Flavour::Debian,
         through: Some("exec env LD_LIBRARY_PATH=$(echo LOOPS/usr/lib/*-linux-gnu) \"$@\""),
         ..mode(
