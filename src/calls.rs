@@ -10,7 +10,7 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 use crate::{
     guard::guard,
     leaving::{exit::Exit, loading, state::Handlers},
-    lifecycle::{self, around_fork},
+    lifecycle::{self, around_fork, waiting},
     linux::{process, signals::SignalHandler, waits},
     plugin::Redirected,
     uwsgi::{host::Host, relocations},
@@ -99,36 +99,36 @@ unsafe extern "C-unwind" fn epoll_wait(
     if around_fork::awaits_master() {
         guard((), around_fork::master_waits);
     }
-    let watched = lifecycle::watched();
+    let watched = waiting::watched();
     let mask = match watched {
-        Some(it) => guard(None, || Some(lifecycle::wait_begins(it))),
+        Some(it) => guard(None, || Some(waiting::wait_begins(it))),
         // One event at a time is what a thread that serves asks for, several one that copies.
-        None if count == 1 => guard(None, lifecycle::thread_waits),
+        None if count == 1 => guard(None, waiting::thread_waits),
         None => None,
     };
-    let answer = if mask.is_some() && lifecycle::loops_end() {
+    let answer = if mask.is_some() && waiting::loops_end() {
         waits::interrupted()
     } else {
         // SAFETY: what uWSGI gave to epoll_wait(2).
         unsafe { waits::epoll(queue, events, count, timeout, mask) }
     };
     match (watched, mask) {
-        (Some(it), Some(mask)) => guard((), || lifecycle::wait_is_over(it, &mask)),
-        (None, Some(_)) => guard((), lifecycle::thread_has_waited),
+        (Some(it), Some(mask)) => guard((), || waiting::wait_is_over(it, &mask)),
+        (None, Some(_)) => guard((), waiting::thread_has_waited),
         _ => {}
     }
     answer
 }
 
 unsafe extern "C-unwind" fn mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
-    let watched = lifecycle::watched();
+    let watched = waiting::watched();
     if let Some(watched) = watched {
-        guard((), || lifecycle::wait_for_lock(watched));
+        guard((), || waiting::wait_for_lock(watched));
     }
     // SAFETY: what uWSGI gave to pthread_mutex_lock(3).
     let answer = unsafe { waits::lock(mutex) };
     if watched.is_some() {
-        lifecycle::lock_is_had();
+        waiting::lock_is_had();
     }
     answer
 }
@@ -138,8 +138,8 @@ unsafe extern "C-unwind" fn poll(
     count: libc::nfds_t,
     timeout: c_int,
 ) -> c_int {
-    let mut seen = lifecycle::times_told();
-    let goes_on = move || guard(false, || lifecycle::ends_its_request(&mut seen));
+    let mut seen = waiting::times_told();
+    let goes_on = move || guard(false, || waiting::ends_its_request(&mut seen));
     // SAFETY: what uWSGI gave to poll(2).
     unsafe { waits::poll_on(polled, count, timeout, goes_on) }
 }

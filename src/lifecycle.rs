@@ -1,10 +1,10 @@
 //! The story: what pycow does in each moment that uWSGI gives it, in uWSGI's order. Only order, no
 //! doing. [`start`] tells it until applications are loaded, [`warm`] what they serve before the fork,
-//! [`heap`] what becomes of what they loaded, [`around_fork`] what happens on both sides of a fork.
+//! [`heap`] what becomes of what they loaded, [`around_fork`] what happens on both sides of a fork, [`waiting`]
+//! where uWSGI waits.
 
 use std::{
     ffi::c_int,
-    mem,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -16,9 +16,8 @@ use crate::{
         exit::{self, AtExit, Exit, Told},
         loading, safe_points,
         state::Handlers,
-        threads,
     },
-    linux::{clock, ksm, process, signals::Mask, usage},
+    linux::{clock, ksm, process, usage},
     plugin::{Plugin, Process, Role, Stages},
     python::{interpreter::Gil, interpreters},
     sharing::{self, private_limit, waste},
@@ -27,6 +26,7 @@ use crate::{
 pub mod around_fork;
 mod heap;
 pub mod start;
+pub mod waiting;
 mod warm;
 
 const TOLD: Told = Told {
@@ -208,64 +208,6 @@ pub fn at_boundary(signal: c_int) {
     if !leaves() {
         safe_points::leave_as_told(signal);
     }
-}
-
-/// How often this process was told to leave.
-pub fn times_told() -> u32 {
-    safe_points::times_told()
-}
-
-/// This is a worker that was told once more than `seen`, and has a request to end first.
-pub fn ends_its_request(seen: &mut u32) -> bool {
-    let is_told = mem::replace(seen, times_told()) != *seen;
-    is_told && known().is_some_and(|(plugin, process)| safe_points::is_busy(plugin, process))
-}
-
-/// A process, asked for by its main thread.
-pub type Watched = (&'static Plugin, &'static Process);
-
-/// This process, if the waits of this thread are safe points of it: until it leaves.
-pub fn watched() -> Option<Watched> {
-    let are_safe_points = safe_points::are_waits() && !exit::has_begun();
-    let process = are_safe_points.then(Process::of_main_thread);
-    Plugin::get().zip(process.flatten())
-}
-
-/// uWSGI's own code is about to wait for events, under the mask that is the answer; then
-/// [`wait_is_over`] follows.
-pub fn wait_begins((plugin, process): Watched) -> Mask {
-    safe_points::wait_begins(plugin, process)
-}
-
-/// A thread that serves is about to wait for events, under the mask that is the answer; then
-/// [`thread_has_waited`] follows.
-pub fn thread_waits() -> Option<Mask> {
-    threads::wait_begins().filter(|_| !exit::has_begun())
-}
-
-/// It has waited.
-pub fn thread_has_waited() {
-    threads::wait_is_over();
-}
-
-/// Nobody waits for events any more: who was about to is answered that it was interrupted.
-pub fn loops_end() -> bool {
-    threads::loops_end()
-}
-
-/// It has waited.
-pub fn wait_is_over((plugin, process): Watched, mask: &Mask) {
-    safe_points::wait_is_over(plugin, process, mask);
-}
-
-/// uWSGI's own code is about to wait for a lock; [`lock_is_had`] follows.
-pub fn wait_for_lock((plugin, process): Watched) {
-    safe_points::wait_for_lock(plugin, process);
-}
-
-/// It has it.
-pub fn lock_is_had() {
-    safe_points::lock_is_had();
 }
 
 // Leaving.
