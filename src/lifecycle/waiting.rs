@@ -44,7 +44,7 @@ pub fn wait_is_over((plugin, process): Watched, mask: &Mask) {
 /// A thread that serves is about to wait for events, under the mask that is the answer; then
 /// [`thread_has_waited`] follows.
 pub fn thread_waits() -> Option<Mask> {
-    threads::wait_begins().filter(|_| !exit::has_begun())
+    (!exit::has_begun()).then(threads::wait_begins).flatten()
 }
 
 /// It has waited.

@@ -278,6 +278,15 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_may_be_ended_by_those_that_end_only() {
+        let mask = Mask::of_all_but_ending();
+        // SAFETY: a mask of our own.
+        let blocks = |signal| unsafe { libc::sigismember(mask.as_ptr(), signal) == 1 };
+        assert!(blocks(libc::SIGUSR1) && blocks(libc::SIGALRM));
+        assert!(!ENDING.into_iter().any(blocks));
+    }
+
+    #[test]
     fn what_is_held_is_released() {
         let before = hold();
         assert!(ENDING.into_iter().all(blocked));

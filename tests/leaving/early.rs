@@ -7,7 +7,9 @@ use std::{
 };
 
 use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
-use pycow_testkit::{default_host, host_of, one_of_each, proc, Flavour, Instance, Uwsgi, HELLO};
+use pycow_testkit::{
+    default_host, host_of, one_of_each, proc, Flavour, Host, Instance, Uwsgi, HELLO,
+};
 
 use super::{farewell, said, Gate, SAY};
 
@@ -119,7 +121,8 @@ fn a_program_that_uwsgi_starts_ignores_what_it_ignores_in_stock() {
 #[test]
 fn a_reload_right_after_a_reload_does_not_end_the_instance() {
     let hosts = [Flavour::Pypi, Flavour::Debian];
-    for host in hosts.into_iter().filter_map(host_of) {
+    let hosts = hosts.into_iter().filter_map(host_of);
+    for host in hosts.filter(Host::reloads) {
         let uwsgi = Uwsgi::on(&host).with_pycow().app(HELLO);
         let program = uwsgi.dir().join("impatient");
         let script = format!(

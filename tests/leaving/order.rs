@@ -102,7 +102,11 @@ fn mules_and_spoolers_leave_in_the_same_way() {
     let uwsgi = with_app(&host, HOOKS).set("mule", "true");
     let spool = uwsgi.dir().join("spool");
     fs::create_dir(&spool).unwrap();
-    let uwsgi = uwsgi.set("spooler", spool.display()).start();
+    // A spooler has the lowest priority: on a busy machine it needs longer than by default.
+    let uwsgi = uwsgi
+        .set("spooler", spool.display())
+        .set("pycow-exit-grace", 50)
+        .start();
     let ([mule], [spooler]) = (&uwsgi.mules()[..], &uwsgi.spoolers()[..]) else {
         panic!("one mule and one spooler")
     };

@@ -70,7 +70,10 @@ atexit.register(say, "the first hook")
 atexit.register(say, "the last hook")
 "#;
     for host in one_of_each() {
-        let uwsgi = with_app(&host, APP).set("mule", "true");
+        // A spooler has the lowest priority: on a busy machine it comes to its wait late.
+        let uwsgi = with_app(&host, APP)
+            .set("mule", "true")
+            .set("pycow-exit-grace", 50);
         let spool = uwsgi.dir().join("spool");
         fs::create_dir(&spool).unwrap();
         let uwsgi = uwsgi.set("spooler", spool.display()).start();

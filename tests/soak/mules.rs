@@ -154,7 +154,11 @@ fn a_spooler_leaves_in_the_middle_of_a_task() {
         let uwsgi = Who::Pycow.on(&host).app(&format!("{APP}{SPOOLS}"));
         let spool = uwsgi.dir().join("spool");
         fs::create_dir(&spool).unwrap();
-        let uwsgi = uwsgi.set("spooler", spool.display()).start();
+        // It has the lowest priority: on a busy machine it needs longer than by default.
+        let uwsgi = uwsgi
+            .set("spooler", spool.display())
+            .set("pycow-exit-grace", 50)
+            .start();
         uwsgi.get("/");
         let (mut told, mut hung) = (Vec::new(), 0);
         // The task stays, and the next spooler begins it again.
