@@ -56,6 +56,14 @@ impl<'gil> Treatment<'gil> {
             Self::Weak(traverse) | Self::Foreign(traverse) | Self::Mortal(_, traverse) => traverse,
         }
     }
+
+    /// An instance, which has attributes, rather than a container.
+    pub fn has_parts(self) -> bool {
+        matches!(
+            self,
+            Self::Instance(_) | Self::Foreign(_) | Self::Mortal(..)
+        )
+    }
 }
 
 /// The slots of classes written in Python.

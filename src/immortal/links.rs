@@ -7,27 +7,35 @@
 //! - two objects of one class refer to each other, or one to itself: doubly linked lists, rings, their
 //!   empty sentinels. Lists and dicts serve as such links, too, where they are short.
 //! - an object refers to just one other of its class, to which nobody or just one else refers: singly linked
-//!   lists.
+//!   lists. Lists and dicts hold each other in data of any kind: there the other has to be as long, to have the
+//!   same keys, and `None` or a third one at the same place.
+//! - the same by way of an object of another class, to which just one else refers, too: links of two classes
+//!   in turn.
 //! - an object refers twice to the same one, and nobody else does: the head and the tail of a queue
 //!   that has one link.
+//! - what the last of such links refers to: more may refer to the end of a queue.
 //!
 //! A tree whose nodes know their parent is none of these, but where a parent has a single child: other children
 //! refer to the parent, too.
+//!
+//! The attributes of a link may be in a dict of its own, which is then as mortal as the link.
 
 use super::{classify::Treatment, kept::KeptMortal, reason::Reason, Stopped};
 use crate::{
-    linux::mmap_vec::OutOfMemory,
-    python::{heap::Heap, object::Ref, walk::Traverse},
+    linux::mmap_vec::MmapVec,
+    python::{heap::Heap, object::Ref},
 };
 
 /// A link has no more references than this, nor a list or dict that serves as one more items.
 const SMALL: u32 = 8;
 
+/// Where the end of a structure may be: the second is one if the first is a link.
+pub type Ends<'gil> = MmapVec<(Ref<'gil>, Ref<'gil>)>;
+
 /// What one object refers to, as far as it tells a link.
 pub struct Links<'a, 'gil> {
     heap: &'a Heap<'gil>,
     object: Ref<'gil>,
-    traverse: Traverse<'gil>,
     /// An instance of a class written in Python; else a list or a dict.
     is_instance: bool,
     references: u32,
@@ -35,6 +43,10 @@ pub struct Links<'a, 'gil> {
     /// Others of its class, each once; there may be more than fit.
     alike: [Option<Ref<'gil>>; 3],
     alike_count: usize,
+    /// Which reference was the first of these.
+    place: u32,
+    /// Instances of other classes, to which nobody or just one else refers.
+    others: [Option<Ref<'gil>>; 3],
     /// Objects to which nobody else may refer, each as often as it was met.
     twos: [Option<Ref<'gil>>; 6],
 }
@@ -42,33 +54,33 @@ pub struct Links<'a, 'gil> {
 impl<'a, 'gil> Links<'a, 'gil> {
     /// `None` for objects that are no links.
     pub fn of(heap: &'a Heap<'gil>, object: Ref<'gil>, treatment: Treatment<'gil>) -> Option<Self> {
-        let (traverse, is_instance) = match treatment {
-            Treatment::Instance(traverse) => (traverse, true),
-            Treatment::Dict(traverse) => (traverse, false),
-            Treatment::Other(traverse) if heap.flags(heap.class_of(object)).lists() => {
-                (traverse, false)
-            }
+        let is_instance = match treatment {
+            Treatment::Instance(_) => true,
+            Treatment::Dict(_) => false,
+            Treatment::Other(_) if is_list(heap, object) => false,
             _ => return None,
         };
         Some(Self {
             heap,
             object,
-            traverse,
             is_instance,
             references: 0,
             to_itself: false,
             alike: [None; 3],
             alike_count: 0,
+            place: 0,
+            others: [None; 3],
             twos: [None; 6],
         })
     }
 
-    /// It refers to that object. `is_instance`: of a class written in Python.
-    pub fn see(&mut self, referent: Ref<'gil>, is_instance: bool) {
+    /// It refers to that object.
+    pub fn see(&mut self, referent: Ref<'gil>, met: Treatment<'gil>) {
         self.references += 1;
         if !self.is_instance && self.references > SMALL {
             return;
         }
+        let is_instance = matches!(met, Treatment::Instance(_));
         if self.heap.class_of(referent) == self.heap.class_of(self.object) {
             if referent == self.object {
                 self.to_itself = true;
@@ -76,18 +88,28 @@ impl<'a, 'gil> Links<'a, 'gil> {
                 if let Some(place) = self.alike.get_mut(self.alike_count) {
                     *place = Some(referent);
                 }
+                if self.alike_count == 0 {
+                    self.place = self.references;
+                }
                 self.alike_count += 1;
             }
+        } else if self.is_instance && is_instance && self.heap.count(referent) <= 2 {
+            note(&mut self.others, referent);
         }
-        if self.is_instance && is_instance && self.heap.count(referent) == 2 {
-            if let Some(place) = self.twos.iter_mut().find(|place| place.is_none()) {
-                *place = Some(referent);
+        if self.is_instance && self.heap.count(referent) == 2 {
+            let may_be_link = match met {
+                Treatment::Instance(_) | Treatment::Dict(_) => true,
+                Treatment::Other(_) => is_list(self.heap, referent),
+                _ => false,
+            };
+            if may_be_link {
+                note(&mut self.twos, referent);
             }
         }
     }
 
     /// Everything was seen: keeps what is a link mortal.
-    pub fn keep(self, kept: &mut KeptMortal<'gil>) -> Result<(), Stopped> {
+    pub fn keep(self, kept: &mut KeptMortal<'gil>, ends: &mut Ends<'gil>) -> Result<(), Stopped> {
         let mut keep = |object| kept.add(object, Reason::Linked);
         if self.is_instance {
             for (i, one) in self.twos.iter().enumerate() {
@@ -103,27 +125,124 @@ impl<'a, 'gil> Links<'a, 'gil> {
         }
         let is_small = |other: &Ref<'gil>| self.heap.count(*other) <= SMALL;
         for other in self.alike.into_iter().flatten().filter(is_small) {
-            let single = self.is_instance && self.alike_count == 1 && self.heap.count(other) <= 2;
-            if single || self.refers_back(other)? {
+            let seen = self.look_at(other)?;
+            let single = self.alike_count == 1
+                && (self.is_instance || self.is_of_that_shape(other, &seen)?);
+            if seen.object > 0 || (single && self.heap.count(other) <= 2) {
                 keep(self.object)?;
                 keep(other)?;
+            } else if single && self.is_instance && seen.alike == 0 {
+                ends.push((self.object, other))?;
             }
         }
-        Ok::<_, OutOfMemory>(()).map_err(Stopped::from)
+        if self.alike_count == 0 {
+            for other in self.others.into_iter().flatten() {
+                let seen = self.look_at(other)?;
+                if let Some(far) = seen.single.filter(|_| seen.object == 0 && seen.alike == 1) {
+                    if self.heap.count(far) <= 2 {
+                        for link in [self.object, other, far] {
+                            keep(link)?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn refers_back(&self, other: Ref<'gil>) -> Result<bool, Stopped> {
-        let mut seen = 0;
-        let outcome = self.heap.each_reference(other, self.traverse, |referent| {
-            seen += 1;
-            if referent == self.object || (!self.is_instance && seen > SMALL) {
+    /// A list that is as long, or a dict with the same keys, and leads on at the same place, or ends there.
+    fn is_of_that_shape(&self, other: Ref<'gil>, seen: &LookedAt<'gil>) -> Result<bool, Stopped> {
+        // A link has a value, too.
+        if self.references < 2 || seen.references != self.references || !seen.leads_on {
+            return Ok(false);
+        }
+        let keys = |dict| {
+            let (mut keys, mut place) = ([None; SMALL as usize], 0);
+            self.heap.each_item(dict, |item| {
+                if let Some(key) = keys.get_mut(place / 2).filter(|_| place % 2 == 0) {
+                    *key = Some(item);
+                }
+                place += 1;
+                Ok::<_, Stopped>(())
+            })?;
+            Ok::<_, Stopped>(keys)
+        };
+        // A list has none.
+        Ok(keys(self.object)? == keys(other)?)
+    }
+
+    /// What another object refers to, of the class of this one.
+    fn look_at(&self, other: Ref<'gil>) -> Result<LookedAt<'gil>, Stopped> {
+        let heap = self.heap;
+        let class = heap.class_of(self.object);
+        let mut seen = LookedAt::default();
+        let outcome = each_attribute(heap, other, self.is_instance, &mut |referent| {
+            seen.references += 1;
+            if !self.is_instance && seen.references > SMALL {
+                seen = LookedAt::default();
                 return Err(Stopped::Enough);
+            }
+            let is_alike = heap.class_of(referent) == class;
+            if seen.references == self.place {
+                seen.leads_on = is_alike || heap.is_none(referent);
+            }
+            if referent == self.object {
+                seen.object += 1;
+            } else if is_alike && referent != other {
+                seen.alike += 1;
+                seen.single = Some(referent);
             }
             Ok(())
         });
         match outcome {
-            Err(Stopped::Enough) => Ok(self.is_instance || seen <= SMALL),
-            outcome => outcome.map(|()| false),
+            Err(Stopped::Enough) => Ok(seen),
+            outcome => outcome.map(|()| seen),
         }
     }
+}
+
+/// What an object to which a possible link refers refers to.
+#[derive(Default)]
+struct LookedAt<'gil> {
+    references: u32,
+    /// How often the possible link.
+    object: u32,
+    /// How often others of the link's class, and the last of them.
+    alike: u32,
+    single: Option<Ref<'gil>>,
+    /// Such a one, or `None`, is where the link has one.
+    leads_on: bool,
+}
+
+/// At the first free place, if there is one.
+fn note<'gil>(places: &mut [Option<Ref<'gil>>], object: Ref<'gil>) {
+    if let Some(place) = places.iter_mut().find(|place| place.is_none()) {
+        *place = Some(object);
+    }
+}
+
+fn is_list(heap: &Heap<'_>, object: Ref<'_>) -> bool {
+    heap.flags(heap.class_of(object)).lists()
+}
+
+/// Everything that an object refers to, and what is in the dict of its own that an instance may have.
+fn each_attribute<'gil>(
+    heap: &Heap<'gil>,
+    object: Ref<'gil>,
+    is_instance: bool,
+    body: &mut dyn FnMut(Ref<'gil>) -> Result<(), Stopped>,
+) -> Result<(), Stopped> {
+    let Some(traverse) = heap.traverse_of(heap.class_of(object)) else {
+        return Ok(());
+    };
+    heap.each_reference(object, traverse, |referent| {
+        if is_instance && heap.count(referent) == 1 {
+            let class = heap.class_of(referent);
+            let traverse = heap.traverse_of(class);
+            if let Some(traverse) = traverse.filter(|_| heap.flags(class).dicts()) {
+                heap.each_reference(referent, traverse, &mut *body)?;
+            }
+        }
+        body(referent)
+    })
 }

@@ -5,14 +5,14 @@ use super::{
     classify::{Classifier, Treatment},
     frames::Frames,
     kept::KeptMortal,
-    links::Links,
+    links::{Ends, Links},
     owners::Owners,
     reason::Reason,
     tally::{Seen, Tally},
     Stopped,
 };
 use crate::{
-    linux::mmap_vec::OutOfMemory,
+    linux::mmap_vec::{MmapVec, OutOfMemory},
     python::{heap::Heap, interpreter::Gil, object::Ref},
 };
 
@@ -51,6 +51,7 @@ struct Prescan<'a, 'c, 'gil> {
     /// Where frames count what they hold.
     frames: Option<&'gil Frames<'gil>>,
     owners: Owners<'gil>,
+    ends: Ends<'gil>,
     arrays: Arrays<'gil>,
     tracked: Tracked,
 }
@@ -71,6 +72,7 @@ pub fn prescan<'a, 'gil>(
         seen: Seen::new()?,
         frames,
         owners: Owners::new(),
+        ends: Ends::new(),
         arrays,
         tracked: Tracked::default(),
     };
@@ -83,6 +85,7 @@ pub fn prescan<'a, 'gil>(
         mut kept,
         tally,
         owners,
+        ends,
         arrays,
         mut tracked,
         ..
@@ -92,7 +95,14 @@ pub fn prescan<'a, 'gil>(
     }
     classifier.counted(tally.many()?);
     kept.sort();
+    for &(link, end) in ends.as_slice() {
+        if kept.why(link) == Some(Reason::Linked) {
+            kept.add(end, Reason::Linked)?;
+        }
+    }
+    kept.sort();
     owners.keep(&mut kept)?;
+    keep_parts(heap, classifier, &mut kept)?;
     let is_tracked = |&&(object, _): &&(Ref<'gil>, Reason)| heap.is_tracked(object);
     tracked.kept = kept.all().iter().filter(is_tracked).count() as u64;
     Ok(Prescanned {
@@ -100,6 +110,40 @@ pub fn prescan<'a, 'gil>(
         tracked,
         arrays,
     })
+}
+
+/// A dict that only one object has, such as that of its attributes, lets go of what is in it when the object
+/// ends, and so stays as mortal. Of a class that the operator named other containers do, too.
+fn keep_parts<'gil>(
+    heap: &Heap<'gil>,
+    classifier: &mut Classifier<'_, 'gil>,
+    kept: &mut KeptMortal<'gil>,
+) -> Result<(), Stopped> {
+    let mut parts = MmapVec::new();
+    for &(object, reason) in kept.all() {
+        let treatment = classifier.of(object);
+        let Some(traverse) = treatment.traverse().filter(|_| treatment.has_parts()) else {
+            continue;
+        };
+        heap.each_reference(object, traverse, |part| {
+            if heap.count(part) == 1 {
+                let is_part = match classifier.of(part) {
+                    Treatment::Dict(_) => true,
+                    Treatment::Tuple(_) | Treatment::Other(_) => reason == Reason::Named,
+                    _ => false,
+                };
+                if is_part {
+                    parts.push((part, reason))?;
+                }
+            }
+            Ok::<_, Stopped>(())
+        })?;
+    }
+    for &(part, reason) in parts.as_slice() {
+        kept.add(part, reason)?;
+    }
+    kept.sort();
+    Ok(())
 }
 
 impl<'gil> Prescan<'_, '_, 'gil> {
@@ -134,7 +178,7 @@ impl<'gil> Prescan<'_, '_, 'gil> {
                 self.kept.add(referent, Reason::Frame)?;
             }
             if let Some(links) = &mut links {
-                links.see(referent, matches!(met, Treatment::Instance(_)));
+                links.see(referent, met);
             }
             match (treatment, met) {
                 (Treatment::Module(_), Treatment::Dict(_)) => {
@@ -147,7 +191,7 @@ impl<'gil> Prescan<'_, '_, 'gil> {
                     if let Some(links) = &mut links {
                         heap.each_reference(referent, traverse, |value| {
                             let met = self.classifier.of(value);
-                            links.see(value, matches!(met, Treatment::Instance(_)));
+                            links.see(value, met);
                             Ok::<_, Stopped>(())
                         })?;
                     }
@@ -156,7 +200,7 @@ impl<'gil> Prescan<'_, '_, 'gil> {
             }
             Ok::<_, Stopped>(())
         })?;
-        links.map_or(Ok(()), |links| links.keep(&mut self.kept))
+        links.map_or(Ok(()), |links| links.keep(&mut self.kept, &mut self.ends))
     }
 
     /// An object that another refers to. What the collector knows is looked at by itself.

@@ -49,10 +49,11 @@ api! {
 pub struct Heap<'gil> {
     pub(super) api: HeapApi,
     layout: RefcountLayout,
-    /// `weakref.ref` and the two proxies, `str`, `types.CodeType`: static, hence alive.
+    /// `weakref.ref` and the two proxies, `str`, `types.CodeType`, `None`: static, hence alive.
     weak: [*mut PyObject; 3],
     text: *mut PyObject,
     code: *mut PyObject,
+    none: *mut PyObject,
     held: PhantomData<&'gil PyObject>,
 }
 
@@ -97,6 +98,7 @@ impl<'gil> Heap<'gil> {
             ],
             text: class(c"builtins", c"str")?,
             code: class(c"types", c"CodeType")?,
+            none: class(c"builtins", c"None")?,
             held: PhantomData,
         })
     }
@@ -155,6 +157,11 @@ impl<'gil> Heap<'gil> {
     /// The objects of this class are code objects.
     pub fn is_code(&self, class: Class<'_>) -> bool {
         class.0.as_ptr() == self.code
+    }
+
+    /// It is `None`.
+    pub fn is_none(&self, object: Ref<'_>) -> bool {
+        object.as_ptr() == self.none
     }
 
     /// The class is `str` itself.

@@ -2,6 +2,7 @@
 //! did not grow before, and nothing is ever freed in use.
 
 mod arrays;
+mod chains;
 mod classes;
 mod ends;
 mod greenlets;

@@ -36,13 +36,34 @@ def waits(thing):
     kept = [thing]
     stop.wait()
 
-thing, in_generator, in_thread = Thing(), Thing(), Thing()
-generator = suspended(in_generator)
+class Pause:
+    def __await__(self): yield
+
+async def waits_for(thing):
+    kept = thing
+    while True:
+        await Pause()
+        made.append([kept, thing.part, constant()])
+
+async def yields(thing):
+    kept = thing
+    while True:
+        yield [kept, thing.part, constant()]
+
+def go_on():
+    coroutine.send(None)
+    made.clear()
+    try: asynchronous.asend(None).send(None)
+    except StopIteration: pass
+
+thing, in_generator, in_thread, in_coroutine, in_async = Thing(), Thing(), Thing(), Thing(), Thing()
+generator, made = suspended(in_generator), []
+coroutine, asynchronous = waits_for(in_coroutine), yields(in_async)
 
 def use(times):
     for _ in range(times):
         a = thing; b = [a, a.part]; c = thing.itself(); d = [constant(), next(generator)]
-        e = {a: b}; f = (a, c); far_constant()
+        e = {a: b}; f = (a, c); far_constant(); go_on()
         del a, b, c, d, e, f
 
 use(50)
@@ -75,8 +96,8 @@ def application(env, start):
         use(5000)
     moved = [name for name, thing in used.items() if word(thing) != before[name]]
     mortal = [name for name, thing in used.items() if word(thing) & 1 << 31 == 0]
-    held = in_thread if mode == "thread" else in_generator
-    return [("%s %s %d" % (moved, mortal, sys.getrefcount(held))).encode()]
+    held = [in_generator, in_coroutine, in_async] + ([in_thread] if mode == "thread" else [])
+    return [("%s %s %d" % (moved, mortal, max(map(sys.getrefcount, held)))).encode()]
 "#;
 
 #[test]

@@ -56,7 +56,10 @@ fn an_extension_of_the_old_stable_abi_frees_nothing_in_use() {
     for host in immortal::hosts() {
         let uwsgi = immortal::uwsgi(&host, USES_OLD_ABI);
         build_old_abi(uwsgi.dir());
-        let uwsgi = uwsgi.start();
+        let uwsgi = uwsgi
+            .set("route", "^/json$ rpc:pycow.json")
+            .set("route", "^/metrics$ rpc:pycow.prometheus")
+            .start();
         let ask = |what: &str| {
             let answer = uwsgi.get(what).body;
             let mut parts = answer.split(' ');
@@ -91,6 +94,17 @@ fn an_extension_of_the_old_stable_abi_frees_nothing_in_use() {
             }
             assert_eq!(uwsgi.log().matches(line).count(), 1);
         }
+        let json: serde_json::Value = serde_json::from_str(&uwsgi.get("/json").body).unwrap();
+        let processes = json["processes"].as_array().unwrap();
+        let worker = processes
+            .iter()
+            .find(|one| one["role"] == "worker")
+            .unwrap();
+        let moved = worker["moved_marks"].as_u64().unwrap();
+        assert!(moved >= 2, "{worker}");
+        let line = format!("uwsgi_worker_moved_marks_total{{worker_id=\"1\"}} {moved}\n");
+        let metrics = uwsgi.get("/metrics").body;
+        assert!(metrics.contains(&line), "{metrics}");
     }
 }
 
