@@ -64,7 +64,7 @@ fn values() -> Vec<Vec<u8>> {
         b"\xff\xfe".to_vec(),
         b"/r\xe9sum\xe9".to_vec(),
         "\u{1f40d} \u{202e}".into(),
-        b" ".to_vec(),
+        b" ; ".to_vec(),
     ]
 }
 

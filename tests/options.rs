@@ -147,6 +147,12 @@ fn the_last_of_two_wins() {
 fn a_switch_needs_no_value() {
     let uwsgi = pycow().arg("--pycow-gc-guard").start();
     uwsgi.await_log(", guarded, exit fast");
+    // A key alone in an ini, as for uWSGI's own switches.
+    let uwsgi = pycow();
+    let more = uwsgi.dir().join("more.ini");
+    let uwsgi = uwsgi.file("more.ini", "[uwsgi]\npycow-gc-guard\n");
+    let uwsgi = uwsgi.set("ini", more.display()).start();
+    uwsgi.await_log(", guarded, exit fast");
 }
 
 #[test]

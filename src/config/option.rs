@@ -24,7 +24,7 @@ pub struct Opt {
     pub name: &'static CStr,
     /// A line for `--help`.
     pub help: &'static CStr,
-    /// `--name` alone means `true`.
+    /// `--name`, or the key alone, means `true`.
     pub is_switch: bool,
     /// What is allowed, for the line that refuses a value.
     pub(super) allowed: &'static str,

@@ -2,10 +2,11 @@
 
 use super::Thresholds;
 
-/// As uWSGI reads a switch (`uwsgi_opt_true`), but what is neither is refused.
+/// As uWSGI reads a switch (`uwsgi_opt_true`), but what is neither is refused. A key alone on a line of an ini
+/// comes as an empty text.
 pub(super) fn switch(value: &str) -> Option<bool> {
     let is = |word: &&str| value.eq_ignore_ascii_case(word);
-    if ["true", "on", "yes", "1"].iter().any(is) {
+    if ["", "true", "on", "yes", "1"].iter().any(is) {
         Some(true)
     } else if ["false", "off", "no", "0"].iter().any(is) {
         Some(false)

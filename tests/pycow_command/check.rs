@@ -61,6 +61,27 @@ fn what_is_right_has_no_remark_and_starts() {
 }
 
 #[test]
+fn what_is_refused_at_the_start_is_an_error_before() {
+    let package = Package::new();
+    let host = default_host();
+    for (line, why) in [
+        (
+            "pycow-gc",
+            "invalid value \"\" for option pycow-gc, allowed: keep, off, freeze or immortal",
+        ),
+        (
+            "pycow-textfile = /nonexistent/a.prom",
+            "pycow-textfile: no such folder: /nonexistent",
+        ),
+    ] {
+        let said = check(&package, &host, line);
+        has(&said, 1, &format!("app.ini:3: error: {why}"));
+    }
+    let said = check(&package, &host, "pycow-ksm\npycow-textfile = /tmp/a.prom");
+    assert_eq!(said.output, "app.ini: nothing to remark\n");
+}
+
+#[test]
 fn unknown_options_are_named_with_the_nearest() {
     let package = Package::new();
     let said = check(

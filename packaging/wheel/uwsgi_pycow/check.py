@@ -13,6 +13,8 @@ NEEDED = ("need-plugin", "need-plugins")
 #: The common ones of those that bring a master with them (`UWSGI_OPT_MASTER`).
 IMPLY_MASTER = ("cheaper", "mule", "mules", "spooler", "stats", "cron", "enable-metrics", "touch-reload", "master-fifo")
 FOLDERS = ("plugins-dir", "plugin-dir")
+#: The plugin looks at its folder later than at its value: when plugins are up.
+TEXTFILE = "pycow-textfile"
 #: CPython's minor versions that pycow knows, and the first that has immortal objects.
 KNOWN = range(8, 16)
 IMMORTAL = 12
@@ -192,11 +194,14 @@ class Check:
     def check_values(self, host, path, options):
         """Asks the plugin itself what it takes, in a uWSGI that opens nothing."""
         for setting in options:
-            if setting.value is not None and not ini.is_filled(setting.value):
+            value = setting.value or ""
+            if not ini.is_filled(value):
                 continue
-            refused = host.refusal(str(path), [(setting.key, setting.value)])
+            refused = host.refusal(str(path), setting.key, value)
             if refused:
                 self.add("error", setting, refused)
+            elif setting.key == TEXTFILE and not Path(value).parent.is_dir():
+                self.add("error", setting, f"{TEXTFILE}: no such folder: {Path(value).parent}")
 
     def check_settings(self):
         """Options of uWSGI's own that take away what pycow gives."""

@@ -62,15 +62,12 @@ class Host:
         found = re.search(r'UWSGI_PLUGIN_DIR=[\\"]*(/[^\\" ]*)', self.said("--cflags"))
         return Path(found.group(1)) if found else None
 
-    def refusal(self, plugin, options):
-        """The line with which the plugin refuses one of these (key, value), or `None`.
+    def refusal(self, plugin, key, value):
+        """The line with which the plugin refuses that value, or `None`.
 
         Ends before uWSGI opens anything: at a clock that it does not know.
         """
-        arguments = ["--need-plugin", plugin]
-        for key, value in options:
-            arguments += ["--" + key] if value is None else [f"--{key}={value}"]
-        said = self.said(*arguments, "--clock", "none")
+        said = self.said("--need-plugin", plugin, f"--{key}={value}", "--clock", "none")
         refused = re.search(r"\[pycow\] ERROR: (invalid value .*)", said)
         return refused.group(1) if refused else None
 

@@ -16,7 +16,7 @@ class Setting(NamedTuple):
     """One line: a key may come again, and keeps its place."""
 
     key: str
-    #: `None` for a key alone, which uWSGI takes for a switch.
+    #: `None` for a key alone, which uWSGI takes for one with an empty value.
     value: Optional[str]
     file: str
     line: int

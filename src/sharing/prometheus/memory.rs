@@ -89,7 +89,7 @@ pub fn total(out: &mut impl Write, table: &SlotTable) -> fmt::Result {
     head(
         out,
         NAME,
-        "Memory of the whole instance, every shared page counted once",
+        "Proportional set size of master, workers, mules and spoolers together",
     )?;
     writeln!(out, "{NAME} {}", table.total_pss().load(Relaxed))
 }

@@ -87,6 +87,7 @@ pub struct Args {
         long,
         value_name = "NUMBERS",
         value_delimiter = ',',
+        value_parser = whole,
         default_value = "1,2,4,8,16"
     )]
     pub scale: Vec<usize>,
@@ -108,6 +109,11 @@ fn lazy_apps(text: &str) -> Result<LazyApps, String> {
         "false" => Ok(LazyApps::Told(false)),
         _ => Err("there are true, false, both".into()),
     }
+}
+
+fn whole(text: &str) -> Result<usize, String> {
+    let number = text.parse();
+    number.map_err(|_| "whole numbers are wanted, with commas between them".into())
 }
 
 fn at_least_1(text: &str) -> Result<usize, String> {

@@ -136,7 +136,8 @@ fn try_paths(workload: &Workload, host: &Host, progress: &Progress) -> Result<()
         statuses.len()
     );
     if bad.len() == statuses.len() {
-        return Err(format!("{what}: nothing to measure"));
+        let log = running.end_of_log();
+        return Err(format!("{what}: nothing to measure; {log}"));
     }
     progress.say(&what);
     Ok(())

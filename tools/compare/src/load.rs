@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{self, BufRead, BufReader},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -21,6 +22,8 @@ const LIMIT: &str = "600";
 /// A load generator with its list of paths.
 #[derive(Debug)]
 pub struct Wrk {
+    /// The process group that it is put into.
+    group: i32,
     folder: PathBuf,
 }
 
@@ -63,11 +66,11 @@ pub fn check() -> Result<(), String> {
 }
 
 impl Wrk {
-    /// Keeps its files in that folder.
+    /// Ends with that process group, if not before, and keeps its files in that folder.
     ///
     /// # Errors
     /// If they cannot be written.
-    pub fn new(folder: &Path, urls: &[String]) -> Result<Self, String> {
+    pub fn beside(group: i32, folder: &Path, urls: &[String]) -> Result<Self, String> {
         let write = |name: &str, text: String| {
             let path = folder.join(name);
             fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
@@ -75,6 +78,7 @@ impl Wrk {
         write("wrk.lua", SCRIPT.into())?;
         write("urls", urls.join("\n") + "\n")?;
         Ok(Self {
+            group,
             folder: folder.to_owned(),
         })
     }
@@ -98,6 +102,7 @@ impl Wrk {
             .arg("--")
             .arg(self.folder.join("urls"))
             .args([first.to_string(), requests.to_string()])
+            .process_group(self.group)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -120,8 +125,7 @@ impl Wrk {
             .wait_with_output()
             .map_err(|error| format!("wrk: {error}"))?;
         if !done {
-            let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
-            let why = if said.is_empty() { last } else { said };
+            let why = why_not_done(&String::from_utf8_lossy(&ended.stderr), &last);
             return Err(format!("{requests} requests were not all answered: {why}"));
         }
         let said: Said = serde_json::from_str(&last)
@@ -132,6 +136,15 @@ impl Wrk {
             errors: said.refused + said.broken,
             latencies: said.latencies.into_iter().collect(),
         })
+    }
+}
+
+/// In one line, by what it said.
+fn why_not_done(stderr: &str, last: &str) -> String {
+    match (stderr.trim(), serde_json::from_str::<Said>(last)) {
+        ("", Ok(said)) => format!("wrk ended with {} of them", said.requests),
+        ("", Err(_)) => format!("wrk ended with {last:?}"),
+        (error, _) => error.to_owned(),
     }
 }
 
@@ -206,13 +219,25 @@ mod tests {
             }
         });
         let folder = tempfile::tempdir().unwrap();
-        let wrk = Wrk::new(folder.path(), &["/".into()]).unwrap();
+        let own_group = 0;
+        let wrk = Wrk::beside(own_group, folder.path(), &["/".into()]).unwrap();
         let start = Instant::now();
         for _ in 0..100 {
             let served = wrk.run(port, 0, 1, 1).unwrap();
             assert!(served.requests >= 1 && served.errors == 0, "{served:?}");
         }
         assert!(start.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn what_was_not_done_is_said_in_short() {
+        let said = format!(
+            "{{\"requests\":7,\"microseconds\":1,\"refused\":0,\"broken\":0,\"latencies\":[{}]}}",
+            vec!["[1,2]"; 1000].join(",")
+        );
+        assert_eq!(why_not_done("", &said), "wrk ended with 7 of them");
+        assert_eq!(why_not_done("no such host\n", &said), "no such host");
+        assert_eq!(why_not_done("", "Running"), "wrk ended with \"Running\"");
     }
 
     #[test]

@@ -130,10 +130,14 @@ fn compare_all(args: &Args) -> Result<(), String> {
     Ok(())
 }
 
-/// Where the report goes.
+/// Where the report goes; it can be written there.
 fn folder(args: &Args) -> Result<PathBuf, String> {
-    let out = absolute(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
-    fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let named = |error| format!("{}: {error}", args.out.display());
+    let out = absolute(&args.out).map_err(named)?;
+    fs::create_dir_all(&out).map_err(named)?;
+    let tried = out.join(".tried");
+    let written = fs::write(&tried, "").and_then(|()| fs::remove_file(&tried));
+    written.map_err(named)?;
     Ok(out)
 }
 

@@ -7,7 +7,6 @@ use std::{
 
 use pycow_testkit::{proc, Host, Instance, Uwsgi};
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 
 use crate::{
     load::{Served, Wrk},
@@ -71,7 +70,6 @@ pub struct Running<'a> {
     wrk: Wrk,
     method: Method,
     workload: &'a Workload,
-    _folder: TempDir,
 }
 
 /// Starts so many workers.
@@ -94,19 +92,17 @@ fn launch(
     method: Method,
     workers: usize,
 ) -> Result<Running<'_>, String> {
-    let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder: {error}"))?;
-    let wrk = Wrk::new(folder.path(), &workload.urls)?;
     let uwsgi = uwsgi.launch();
+    let wrk = Wrk::beside(uwsgi.pid(), uwsgi.dir(), &workload.urls)?;
     uwsgi
         .ready(workers, START_LIMIT)
-        .map_err(|error| format!("{error}; its log ends:\n{}", tail(&uwsgi.log())))?;
+        .map_err(|error| format!("{error}; {}", end_of(&uwsgi.log())))?;
     Ok(Running {
         workers: uwsgi.workers(),
         uwsgi,
         wrk,
         method,
         workload,
-        _folder: folder,
     })
 }
 
@@ -114,12 +110,13 @@ impl Running<'_> {
     /// The status that each path is answered with, for so many of them.
     ///
     /// # Errors
-    /// If one is not answered at all.
+    /// If one is not answered at all: the log's last lines.
     pub fn statuses(&self, paths: usize) -> Result<Vec<(&str, u16)>, String> {
         let some = self.workload.urls.iter().take(paths);
         some.map(|path| {
             let answer = self.uwsgi.try_get(path);
-            let answer = answer.map_err(|error| format!("{path}: {error}"))?;
+            let answer =
+                answer.map_err(|error| format!("{path}: {error}; {}", self.end_of_log()))?;
             Ok((path.as_str(), answer.status))
         })
         .collect()
@@ -175,9 +172,9 @@ impl Running<'_> {
         })
     }
 
-    /// uWSGI's log so far.
-    pub fn log(&self) -> String {
-        self.uwsgi.log()
+    /// How uWSGI's log ends, for an error.
+    pub fn end_of_log(&self) -> String {
+        end_of(&self.uwsgi.log())
     }
 
     /// All workers of the start are still there.
@@ -185,10 +182,8 @@ impl Running<'_> {
         if self.workers.iter().all(|&pid| proc::alive(pid)) {
             return Ok(());
         }
-        Err(format!(
-            "a worker ended during the load; the log ends:\n{}",
-            tail(&self.log())
-        ))
+        let log = self.end_of_log();
+        Err(format!("a worker ended during the load; {log}"))
     }
 
     fn point(&self, requests: u64) -> Point {
@@ -224,12 +219,10 @@ fn await_merged() {
     }
 }
 
-/// The last lines of a log.
-fn tail(log: &str) -> String {
+/// The last lines of a log, for an error.
+fn end_of(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
-    let last = lines.len().saturating_sub(12);
-    lines[last..]
-        .iter()
-        .map(|line| format!("    {line}\n"))
-        .collect()
+    let last = lines[lines.len().saturating_sub(12)..].iter();
+    let last: String = last.map(|line| format!("\n    {line}")).collect();
+    format!("uWSGI's log ends:{last}")
 }

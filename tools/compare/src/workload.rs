@@ -59,7 +59,12 @@ struct OwnWarming {
 /// If there is none.
 pub fn existing(file: &Path) -> Result<PathBuf, String> {
     if !file.is_file() {
-        return Err(format!("{}: no such file", file.display()));
+        let what = if file.exists() {
+            "no file"
+        } else {
+            "no such file"
+        };
+        return Err(format!("{}: {what}", file.display()));
     }
     absolute(file).map_err(|error| format!("{}: {error}", file.display()))
 }

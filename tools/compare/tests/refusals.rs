@@ -32,7 +32,10 @@ fn wrong_options_are_refused() {
         ("--rounds=-1", "'-1' for '--rounds"),
         ("--host-gb=-64", "'-64' for '--host-gb"),
         ("--host-gb 0", "a number above 0 is wanted"),
-        ("--scale 1,two", "'two' for '--scale"),
+        (
+            "--scale 1,two",
+            "'two' for '--scale <NUMBERS>': whole numbers",
+        ),
         (
             "--methods freeze,magic",
             "there are stock, skip-atexit-teardown, ",
@@ -43,6 +46,7 @@ fn wrong_options_are_refused() {
         ("--app wsgi.py --ini uwsgi.ini", "cannot be used with"),
         ("--urls urls", "--urls goes with --app or --ini"),
         ("--app none.py", "none.py: no such file"),
+        ("--app .", ".: no file"),
         ("--ini none.ini", "none.ini: no such file"),
         ("--app wsgi.py --urls none", "none: No such file"),
         ("--app wsgi.py --urls empty", "empty: no path in it"),
@@ -106,6 +110,25 @@ fn without_wrk_it_says_how_to_get_it() {
         &Bench::bare().env("PATH", "/nowhere").run(),
         "apt-get install wrk",
     );
+}
+
+#[test]
+fn nothing_is_measured_for_a_report_that_cannot_be_written() {
+    if without_wrk() {
+        return;
+    }
+    let ran = Bench::on(&default_host())
+        .file("wsgi.py", HELLO)
+        .with("--app wsgi.py --scale 0")
+        .to("/proc/self")
+        .run();
+    assert!(!ran.succeeded);
+    assert!(
+        ran.stderr.starts_with("error: /proc/self: ") && ran.stderr.lines().count() == 1,
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(ran.stdout, "");
 }
 
 #[test]
@@ -193,6 +216,14 @@ fn nobody_measures_error_pages_unawares() {
     assert!(!bad.succeeded);
     let why = "1 of 1 paths are answered with an error, /bad with 500: nothing to measure";
     assert!(bad.stderr.contains(why), "{}", bad.stderr);
+
+    let app = HELLO.replace("start_response('200 OK', [])", "1 / 0");
+    let dead = bench()
+        .file("wsgi.py", &app)
+        .with("--app wsgi.py --look")
+        .run();
+    assert!(!dead.succeeded);
+    assert!(dead.stderr.contains("ZeroDivisionError"), "{}", dead.stderr);
 
     let mixed = bench()
         .file("urls", "/good\n/bad\n")

@@ -69,7 +69,7 @@ impl Instance {
         drop(command);
         let pid = i32::try_from(child.id()).expect("pids are small");
         Self {
-            watchdog: Watchdog::over_group(pid).expect("a shell to watch over uWSGI"),
+            watchdog: Watchdog::over_group(pid, dir.path()).expect("a shell to watch over uWSGI"),
             child,
             over: false,
             log: Log::follow(output),

@@ -6,7 +6,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
 use pycow_testkit::{default_host, hosts, skip, Host};
@@ -17,6 +17,7 @@ use tempfile::TempDir;
 pub struct Bench {
     folder: TempDir,
     command: Command,
+    out: String,
 }
 
 /// What it left.
@@ -58,9 +59,18 @@ impl Bench {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pycow-compare"));
         command
             .current_dir(folder.path())
-            .args(["--out", "out"])
             .env("SEEN", folder.path().join("seen"));
-        Self { folder, command }
+        Self {
+            folder,
+            command,
+            out: "out".into(),
+        }
+    }
+
+    /// With another folder for the output.
+    pub fn to(mut self, out: &str) -> Self {
+        self.out = out.into();
+        self
     }
 
     /// A file beside the output.
@@ -88,8 +98,16 @@ impl Bench {
         self.folder.path()
     }
 
+    /// Starts it; the folder goes when it is dropped.
+    pub fn start(mut self) -> (Child, TempDir) {
+        self.command.args(["--out", &self.out]);
+        let child = self.command.stdout(Stdio::null()).spawn();
+        (child.expect("the comparison is built"), self.folder)
+    }
+
     /// Runs it to its end.
     pub fn run(mut self) -> Ran {
+        self.command.args(["--out", &self.out]);
         let output = self.command.output().expect("the comparison is built");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ran {
