@@ -50,6 +50,7 @@ fn hear_again() {
 
 /// A worker has uWSGI's own handlers now. Told before it waits, it leaves as soon as it does.
 pub fn worker_ready(plugin: &Plugin, handlers: &Handlers) {
+    stand_in::is_no_more();
     if leaves_at_waits(plugin) {
         signals::take_over(handlers.ending, Interrupted::Resume);
     } else {
@@ -83,6 +84,7 @@ pub fn in_mule(plugin: &'static Plugin, gil: &Gil<'_>, handlers: &Handlers) {
     if !plugin.redirected.waits {
         return;
     }
+    stand_in::is_no_more();
     let handled = ENDING
         .into_iter()
         .filter(|signal| signals::is_handled(*signal));

@@ -19,6 +19,8 @@ pub struct Told {
     pub signal: c_int,
     /// The one that came before; 0: none.
     pub before: c_int,
+    /// A worker ends its request first, in stock too: a reload waits for it without a limit.
+    pub is_worker: bool,
     /// The process serves, or is about to.
     pub is_ready: bool,
     /// Until it is ready it loads its own applications (`lazy-apps`).
@@ -36,8 +38,9 @@ impl Told {
     /// where nothing begins to count.
     pub fn grace(self, configured: u32) -> Option<u32> {
         let is_loading = !self.is_ready && self.loads;
-        let begins = self.before == 0 || self.before == GRACEFUL;
-        if !begins || (self.signal == GRACEFUL && !is_loading) {
+        let has_no_limit = |signal| self.is_worker && !is_loading && signal == GRACEFUL;
+        let begins = self.before == 0 || has_no_limit(self.before);
+        if !begins || has_no_limit(self.signal) {
             return None;
         }
         Some(if self.is_ready {
@@ -101,6 +104,7 @@ mod tests {
     const SERVING: Told = Told {
         signal: SIGTERM,
         before: 0,
+        is_worker: true,
         is_ready: true,
         loads: false,
     };
@@ -135,6 +139,17 @@ mod tests {
             ..SERVING
         };
         assert_eq!(reload.grace(5), None);
+        // Stock ends a mule there at once.
+        let mule = Told {
+            is_worker: false,
+            ..reload
+        };
+        assert_eq!(mule.grace(5), Some(5));
+        let again = Told {
+            before: GRACEFUL,
+            ..mule
+        };
+        assert_eq!(again.grace(5), None, "it is counting already");
         // Nobody is served by what still loads.
         let loading = Told {
             is_ready: false,

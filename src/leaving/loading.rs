@@ -12,14 +12,13 @@ use crate::linux::signals::{self, Mask, SignalHandler, STOP};
 static LOADING: AtomicBool = AtomicBool::new(false);
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// pycow was loaded. `handler` calls [`told`].
+/// pycow is there, and will learn when there are handlers. `handler` calls [`told`].
 pub fn begins(handler: SignalHandler) {
     LOADING.store(signals::hear(STOP, handler), Relaxed);
 }
 
-/// pycow is off, will not learn when there are handlers, or another program is next: the signal is ignored
-/// after all.
-pub fn is_left_to_host() {
+/// Another program is next, which is to ignore the signal.
+pub fn is_left_to_program() {
     if LOADING.swap(false, Relaxed) {
         signals::ignore(STOP);
     }

@@ -53,6 +53,7 @@ pub fn told(signal: c_int, handlers: &Handlers) {
     let told = Told {
         signal,
         before: TOLD.load(Relaxed),
+        is_worker: matches!(process.role, Role::Worker(_)),
         is_ready: means != LATER || process.stage.ready.load(Relaxed),
         loads: plugin.host.lazy_apps(),
     };

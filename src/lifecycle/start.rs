@@ -40,13 +40,12 @@ pub type Redirect = fn(&Host) -> Redirected;
 // While the configuration is read.
 
 /// pycow was loaded: is this a uWSGI that it knows?
-pub fn load(handlers: &Handlers) {
+pub fn load() {
     let symbols = loaded::defining(c"uwsgi_plugin_get").unwrap_or(Symbols::NONE);
     uwsgi_log::install(symbols);
     match Host::open(symbols) {
         Ok(host) => {
             *lock(&LOADED) = Some((host, Config::default()));
-            loading::begins(handlers.loading);
         }
         Err(reason) => off(&reason),
     }
@@ -75,7 +74,7 @@ fn refuse(error: &dyn fmt::Display) {
 // Once it is complete, before Python starts.
 
 /// Stand before the Python plugin's callbacks, and in uWSGI's own calls of libc.
-pub fn init(callbacks: &Callbacks, redirect: Redirect) {
+pub fn init(callbacks: &Callbacks, redirect: Redirect, handlers: &Handlers) {
     let Some((host, config)) = lock(&LOADED).take() else {
         return;
     };
@@ -88,8 +87,8 @@ pub fn init(callbacks: &Callbacks, redirect: Redirect) {
         Err(reason) => return off(&reason),
     };
     let redirected = redirect(&host);
-    if !redirected.waits {
-        loading::is_left_to_host();
+    if redirected.waits {
+        loading::begins(handlers.loading);
     }
     if redirected.fork && config.fork == ForkPolicy::Cpython {
         // Both do, in places of their own, a part of what pycow does around every fork.
@@ -113,7 +112,6 @@ pub fn init(callbacks: &Callbacks, redirect: Redirect) {
 }
 
 fn off(reason: &dyn fmt::Display) {
-    loading::is_left_to_host();
     log::error!("{reason}: pycow is off, uWSGI goes on without it");
 }
 

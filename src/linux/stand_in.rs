@@ -40,6 +40,13 @@ pub fn is_over(handler: SignalHandler) {
     }
 }
 
+/// This process handles the signals for good: a program that it starts has them at their default.
+pub fn is_no_more() {
+    for ignored in &IGNORED {
+        ignored.store(false, Relaxed);
+    }
+}
+
 fn stand_in(signal: c_int, handler: SignalHandler) {
     replace(signal, &action(handler, libc::SA_RESTART));
 }

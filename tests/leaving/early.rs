@@ -106,9 +106,15 @@ fn a_program_that_uwsgi_starts_ignores_what_it_ignores_in_stock() {
                 "attach-daemon",
                 "sh -c 'sed s/^/daemon-/ /proc/self/status >&2; exec sleep 1000'",
             )
+            .set(
+                "hook-accepting1",
+                "exec:sed s/^/late-/ /proc/self/status >&2",
+            )
+            .set("hook-as-user", "exec:sed s/^/user-/ /proc/self/status >&2")
             .through("trap '' INT; exec \"$@\"")
             .start();
-        ["early-SigIgn:", "daemon-SigIgn:"].map(|line| uwsgi.await_log(line))
+        let programs = ["user", "early", "daemon", "late"];
+        programs.map(|name| uwsgi.await_log(&format!("{name}-SigIgn:")))
     };
     for host in one_of_each() {
         let stock = ignored(Uwsgi::on(&host));
