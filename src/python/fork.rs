@@ -113,6 +113,7 @@ pub fn in_child(python: &Python) {
     after(python, |gil, interpreters| {
         // SAFETY: the GIL is held, by the thread that called PyOS_BeforeFork.
         let told = || unsafe { (gil.api.PyOS_AfterFork_Child)() };
+        let told = || with_loop_of_parent(gil, told);
         match interpreters {
             Interpreters::One => told(),
             // It deletes every interpreter that it finds but the main one (Python/pylifecycle.c,
@@ -151,6 +152,23 @@ fn others(gil: &Gil<'_>, mut body: impl FnMut(&Gil<'_>)) {
 fn threads_are_gone(gil: &Gil<'_>) {
     if let Some(threading) = gil.imported(c"threading") {
         let _ = threading.call_method(c"_after_fork", &[]);
+    }
+}
+
+/// The event loop that was set in the parent stays set: since 3.12 a fork hook of CPython's forgets it (Lib/asyncio/events.py,
+/// `on_fork`), and an application that set one while it was loaded would find none.
+fn with_loop_of_parent(gil: &Gil<'_>, told: impl FnOnce()) {
+    let policy = gil
+        .imported(c"asyncio.events")
+        .and_then(|events| events.attribute(c"_event_loop_policy").ok());
+    let set = policy.and_then(|policy| Some((policy.attribute(c"_local").ok()?, policy)));
+    told();
+    if let Some((local, policy)) = set {
+        let name = gil.text(c"_local");
+        let kept = name.and_then(|name| policy.call_method(c"__setattr__", &[&name, &local]));
+        if let Err(raised) = kept {
+            log::error!("the event loop: {raised}");
+        }
     }
 }
 

@@ -57,15 +57,15 @@ const SUITES: [Suite; 3] = [
             test/orm/test_mapper.py test/orm/test_merge.py test/orm/test_pickled.py test/orm/test_query.py \
             test/orm/test_session.py test/orm/test_transaction.py test/orm/test_unitofwork.py \
             test/orm/test_unitofworkv2.py test/sql/test_resultset.py test/sql/test_compiler.py",
-        least: 4_000,
+        least: 7_000,
     },
     Suite {
         name: "pandas",
         source: Source::Installed,
-        selection: "pandas/tests/indexes/multi pandas/tests/groupby pandas/tests/series \
-            pandas/tests/frame/methods pandas/tests/internals pandas/tests/strings \
+        selection: "pandas/tests/indexes/multi pandas/tests/series/methods pandas/tests/frame/methods \
+            pandas/tests/groupby/test_groupby.py pandas/tests/groupby/aggregate pandas/tests/internals pandas/tests/strings \
             pandas/tests/arrays/categorical",
-        least: 5_000,
+        least: 15_000,
     },
 ];
 
