@@ -40,7 +40,7 @@ fn every_job_of_the_workflow_is_a_target() {
     let mut jobs = called(&workflow, "{ target: ");
     jobs.extend(called(&workflow, "run: make "));
     let promised = [
-        "lint", "test", "matrix", "modes", "faults", "fuzz", "sanitize", "build",
+        "lint", "test", "matrix", "modes", "faults", "fuzz", "sanitize", "miri", "build",
     ];
     for job in promised {
         assert!(jobs.contains(job), "{job} is no job: {jobs:?}");
