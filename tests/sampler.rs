@@ -209,14 +209,17 @@ fn a_process_without_a_master_keeps_the_table_itself() {
         (report["total_pss"].as_u64()? > 0).then_some(report)
     });
     assert_eq!(pids(&it, "worker"), [uwsgi.pid()]);
+    assert_eq!(it["processes"][0]["inherited"], 0, "nobody forked it");
     assert!(pids(&it, "master").is_empty());
     until("worker in the file", || {
         let text = fs::read_to_string(&file).ok()?;
         text.contains("uwsgi_worker_pss_bytes{instance=\"pycow\",worker_id=\"1\"}")
             .then_some(())
     });
-    let exit_by_signal = uwsgi.stop().status.code();
+    let finished = uwsgi.stop();
+    let exit_by_signal = finished.status.code();
     assert_eq!(exit_by_signal, Some(30));
+    assert!(!finished.log.contains("MB inherited"), "{}", finished.log);
     assert!(!file.exists(), "it tells of nobody now");
 }
 

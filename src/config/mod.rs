@@ -29,9 +29,7 @@ impl GcPolicy {
     pub fn freezes(self) -> bool {
         matches!(self, Self::Freeze | Self::Immortal)
     }
-}
 
-impl GcPolicy {
     /// As the option spells it.
     pub fn name(self) -> &'static str {
         match self {

@@ -213,8 +213,9 @@ impl Teardown {
 fn memory(plugin: &Plugin, process: &Process) -> Option<Memory> {
     let (birth, now) = (process.birth?, usage::own().ok()?);
     let loads = plugin.host.lazy_apps() && matches!(process.role, Role::Worker(_));
+    let inherits = process.has_master && !loads;
     Some(Memory {
-        inherited: (!loads).then_some(birth.shared),
+        inherited: inherits.then_some(birth.shared),
         shared: now.shared,
         private: now.private,
     })

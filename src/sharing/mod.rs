@@ -95,7 +95,7 @@ pub fn before_fork(plugin: &Plugin) {
         let _ = sharing.own.set((process::pid(), slot));
         slot.begin(process::pid(), 0, &usage, clock::now());
     }
-    set(&sharing.sampler, Some(Sampler::of_all(period(plugin))));
+    set(&sharing.sampler, Some(Sampler::new(period(plugin))));
 }
 
 /// What applications loaded is frozen: in the master, or with `lazy-apps` in this worker.
@@ -129,11 +129,13 @@ pub fn in_child(plugin: &Plugin, process: &Process) {
     let Some(birth) = process.birth else {
         return;
     };
-    slot.begin(process.pid, birth.shared, &birth, clock::now());
+    // Without a master nobody forked it.
+    let inherited = if process.has_master { birth.shared } else { 0 };
+    slot.begin(process.pid, inherited, &birth, clock::now());
     if process.has_master && sampler::hand_over(channel.as_ref(), process.role, process.pid) {
         return;
     }
-    set(&sharing.sampler, Some(Sampler::of_itself(period(plugin))));
+    set(&sharing.sampler, Some(Sampler::new(period(plugin))));
     if !process.has_master {
         sharing.aggregate(plugin);
     }

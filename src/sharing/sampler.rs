@@ -92,13 +92,8 @@ const LOOKS: i64 = 1_000;
 const AT_ONCE: i64 = 10_000_000;
 
 impl Sampler {
-    /// Reads this process, and every process that hands itself over.
-    pub fn of_all(period: Duration) -> Self {
-        Self::of_itself(period)
-    }
-
-    /// Reads this process.
-    pub fn of_itself(period: Duration) -> Self {
+    /// Reads this process, and every one that is [added](Self::add).
+    pub fn new(period: Duration) -> Self {
         let (now, period) = (clock::now(), period.as_millis() as i64);
         Self {
             sources: vec![Source {
@@ -212,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_is_due_is_read_once_a_period() {
-        let mut sampler = Sampler::of_all(Duration::from_secs(10));
+        let mut sampler = Sampler::new(Duration::from_secs(10));
         let now = clock::now();
         sampler.add(&message(1), vec![usage::descriptor().unwrap()], now);
         let slots = empty(1);
@@ -227,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_place_is_one_process_and_reads_are_spread() {
-        let mut sampler = Sampler::of_all(Duration::from_secs(10));
+        let mut sampler = Sampler::new(Duration::from_secs(10));
         for number in [1, 2, 2, 3] {
             sampler.add(&message(number), vec![usage::descriptor().unwrap()], 0);
         }
@@ -242,7 +237,7 @@ mod tests {
 
     #[test]
     fn reading_stops_where_the_budget_ends() {
-        let mut sampler = Sampler::of_all(Duration::from_secs(1));
+        let mut sampler = Sampler::new(Duration::from_secs(1));
         let now = clock::now();
         for number in 1..500 {
             sampler.add(&message(number), vec![usage::descriptor().unwrap()], now);

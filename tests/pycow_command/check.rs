@@ -266,6 +266,9 @@ fn a_uwsgi_that_is_not_known_is_an_error() {
         1,
         "app.ini: error: CPython 3.7.17: pycow knows 3.8 to 3.15",
     );
+    let none = package.pycow(&["version", "--uwsgi", "/bin/true"]);
+    let line = "pycow: /bin/true tells no version of uWSGI: is it one?\n";
+    assert_eq!((none.status, none.errors.as_str()), (1, line));
 }
 
 #[test]
@@ -304,4 +307,8 @@ fn sections_includes_and_placeholders_are_read_as_uwsgi_reads_them() {
         1,
         "missing.ini: error: missing.ini: No such file or directory",
     );
+    fs::write(package.dir().join("app.yaml"), "uwsgi:\n  pycow-gc: off\n").unwrap();
+    let said = package.pycow(&["check", "app.yaml"]);
+    let only = "app.yaml: error: app.yaml: only ini files are read";
+    has(&said, 1, only);
 }

@@ -44,7 +44,10 @@ class Host:
 
     def version(self):
         """Such as `2.0.31`."""
-        return self.said("--version")
+        found = re.search(r"^\d+\.\d\S*$", self.said("--version"), re.MULTILINE)
+        if not found:
+            raise HostError(f"{self.command} tells no version of uWSGI: is it one?")
+        return found.group()
 
     def python_version(self):
         """Such as `3.11.7`; asks the plugin that brings Python, where it is not built in."""

@@ -8,6 +8,8 @@ from typing import NamedTuple, Optional
 
 #: Options whose value is another ini file, read in their place.
 INCLUDES = ("ini", "include", "inherit", "ini-paste", "ini-paste-logged")
+#: How files of uWSGI's other formats are named.
+OTHERS = (".yaml", ".yml", ".json", ".js", ".xml")
 #: More than anybody nests; a file that includes itself ends here.
 DEPTH = 32
 
@@ -62,6 +64,8 @@ def read_file(name, depth):
             if "://" not in inner:
                 settings += read_file(inner, depth - 1)
     if section not in sections:
+        if path.endswith(OTHERS):
+            raise IniError(f"{path}: only ini files are read")
         raise IniError(f"{path}: no section [{section}]: uWSGI would read nothing from it")
     return settings
 
