@@ -19,7 +19,8 @@ use crate::guard::guard;
 /// A process that leaves often gets a second one: from its master, and from a service manager that
 /// signals the whole group. uWSGI's handler would call exit() again, inside of exit(), and the
 /// process would be gone in the middle of a hook. What a hook forks has the signals that the process
-/// had before: it can be ended. A program that a hook starts has them at their default, as always.
+/// had before: it can be ended. A program that a hook starts has them at their default, as always, and ignores
+/// what the process ignores.
 #[derive(Debug)]
 pub struct TerminationIgnored(());
 
@@ -48,7 +49,8 @@ impl TerminationIgnored {
         LEAVING.store(pid(), Relaxed);
         // SAFETY: `do_nothing` is async-signal-safe.
         let nothing = action(unsafe { SignalHandler::new(do_nothing) }, libc::SA_RESTART);
-        for (signal, before) in ENDING.into_iter().zip(&BEFORE) {
+        let is_heard = |(signal, _): &(c_int, _)| current(*signal).sa_sigaction != libc::SIG_IGN;
+        for (signal, before) in ENDING.into_iter().zip(&BEFORE).filter(is_heard) {
             before.store(replace(signal, &nothing).sa_sigaction, Relaxed);
         }
         IGNORED.store(true, Relaxed);

@@ -1,5 +1,6 @@
 //! Processes that an application or its hooks fork, and what they get of signals.
 
+use pycow_testkit::signal::SIGTERM;
 use pycow_testkit::{default_host, one_of_each, proc, Uwsgi};
 
 use super::{farewell, only_worker, said, start, with_app, HOOKS, SAY};
@@ -124,5 +125,37 @@ def hook():
     for host in one_of_each() {
         let pycow = forked_by_a_hook(with_app(&host, APP));
         assert_eq!(pycow, ["the child ended with 2"], "{}", host.name);
+    }
+}
+
+/// uWSGI has a spooler ignore SIGHUP; nobody else does, whom a hook starts.
+#[test]
+fn a_program_that_a_spoolers_hook_starts_ignores_what_it_ignores_in_stock() {
+    const APP: &str = r#"
+import subprocess
+
+@atexit.register
+def run():
+    if uwsgi.i_am_the_spooler():
+        say(subprocess.check_output(["grep", "SigIgn", "/proc/self/status"]).decode().strip())
+
+uwsgi.post_fork_hook = lambda: uwsgi.i_am_the_spooler() and say("spools")
+"#;
+    for host in one_of_each() {
+        let ignored = |uwsgi: Uwsgi| {
+            let folder = uwsgi.dir().join("spool");
+            std::fs::create_dir(&folder).unwrap();
+            let app = format!("{SAY}{APP}");
+            let uwsgi = uwsgi.app(&app).set("spooler", folder.display()).start();
+            let line = uwsgi.await_log(" says: spools");
+            let spooler = line.split(' ').next().unwrap().parse().unwrap();
+            proc::await_idle(spooler);
+            uwsgi.kill(spooler, SIGTERM);
+            let line = uwsgi.await_log(" says: SigIgn:");
+            line.split_once("SigIgn:").unwrap().1.to_owned()
+        };
+        let stock = ignored(Uwsgi::on(&host));
+        let ours = ignored(Uwsgi::on(&host).with_pycow());
+        assert_eq!(ours, stock, "{}", host.name);
     }
 }

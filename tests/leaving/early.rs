@@ -110,10 +110,14 @@ fn a_program_that_uwsgi_starts_ignores_what_it_ignores_in_stock() {
                 "hook-accepting1",
                 "exec:sed s/^/late-/ /proc/self/status >&2",
             )
+            .set(
+                "hook-post-fork",
+                "exec:sed s/^/born-/ /proc/self/status >&2",
+            )
             .set("hook-as-user", "exec:sed s/^/user-/ /proc/self/status >&2")
             .through("trap '' INT; exec \"$@\"")
             .start();
-        let programs = ["user", "early", "daemon", "late"];
+        let programs = ["user", "early", "daemon", "born", "late"];
         programs.map(|name| uwsgi.await_log(&format!("{name}-SigIgn:")))
     };
     for host in one_of_each() {
