@@ -124,7 +124,7 @@ sanitize: build ## unit tests and bad input under AddressSanitizer, a whole life
 	$(alive) cargo test --test sanitize -- --nocapture --test-threads=1
 
 # What Miri can run: rooms that call nothing foreign; one test reads a megabyte, letter by letter. It comes with nightly compilers alone.
-pure = config linux::smaps linux::mappings uwsgi::elf python::refcount
+pure = config linux::smaps linux::mappings linux::statm uwsgi::elf python::refcount collector::full collector::young leaving::decisions
 
 miri: tools ## unit tests of the rooms that only compute, under Miri: needs rustup's nightly with miri and rust-src
 	MIRIFLAGS=-Zmiri-disable-isolation $(alive) cargo +nightly miri test --target-dir target/miri --package pycow --lib -- \
