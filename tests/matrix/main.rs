@@ -97,7 +97,7 @@ const ROUTED_TESTS: &[&str] = &[
 ];
 
 /// Tests wait for most of their time.
-const AT_A_TIME: usize = 2;
+const AT_A_TIME: usize = 7;
 
 /// As many tests that failed get one more try, as in `make test`: machines are busy.
 const MOST: usize = 3;
