@@ -29,7 +29,7 @@ impl Verdict {
 }
 
 /// Puts a row into the table between the marks of that name, in the place of the row that begins with the
-/// same cell, or at the end. Above the table stands how many rows say yes.
+/// same cell, or in its alphabetical one. Above the table stands how many rows say yes.
 ///
 /// # Panics
 /// If docs/supported.md has no such table.
@@ -68,6 +68,7 @@ fn with_row(
         Some(old) => *old = &row,
         None => rows.push(&row),
     }
+    rows.sort_unstable();
     let is = |verdict: Verdict| {
         let cell = format!(" {} ", verdict.text());
         move |row: &&&str| row.split('|').nth(2) == Some(&*cell)
@@ -102,8 +103,8 @@ mod tests {
     #[test]
     fn rows_are_added_replaced_and_counted() {
         let how = |text: &str| [text.to_owned()];
-        let one = with_row(EMPTY, "modes", "first", Verdict::No, &how("bad")).unwrap();
-        let two = with_row(&one, "modes", "second", Verdict::Yes, &how("a|b")).unwrap();
+        let one = with_row(EMPTY, "modes", "second", Verdict::Yes, &how("a|b")).unwrap();
+        let two = with_row(&one, "modes", "first", Verdict::No, &how("bad")).unwrap();
         assert!(two.contains("1 of 2.\n"), "{two}");
         let three = with_row(&two, "modes", "first", Verdict::Skipped, &how("none here")).unwrap();
         assert_eq!(
