@@ -40,7 +40,8 @@ pub fn redirect(host: &Host) -> Redirected {
     to(c"execvp", execvp as *const c_void);
     // Where that fails, whoever is slow to take an answer loses the rest of it.
     to(c"poll", poll as *const c_void);
-    let waits = to(c"epoll_wait", epoll_wait as *const c_void)
+    let waits = host.locks.are_known()
+        && to(c"epoll_wait", epoll_wait as *const c_void)
         && to(c"pthread_mutex_lock", mutex_lock as *const c_void);
     if waits {
         // uWSGI from 2.0.25 on has no such call.
@@ -121,6 +122,12 @@ unsafe extern "C-unwind" fn epoll_wait(
 }
 
 unsafe extern "C-unwind" fn mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
+    // SAFETY: what uWSGI gave to pthread_mutex_lock(3), or CPython, where it is a part of the same object.
+    let is_of_uwsgi = waiting::is_of_threads(mutex.addr()) || unsafe { waits::is_shared(mutex) };
+    if !is_of_uwsgi {
+        // SAFETY: as above.
+        return unsafe { waits::lock_uncancelled(mutex) };
+    }
     let watched = waiting::watched();
     if let Some(watched) = watched {
         guard((), || waiting::wait_for_lock(watched));

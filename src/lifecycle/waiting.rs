@@ -57,6 +57,11 @@ pub fn loops_end() -> bool {
     threads::loops_end()
 }
 
+/// The lock at that address is one of uWSGI's threads.
+pub fn is_of_threads(lock: usize) -> bool {
+    Plugin::get().is_some_and(|plugin| plugin.host.locks.have(lock))
+}
+
 /// uWSGI's own code is about to wait for a lock; [`lock_is_had`] follows.
 pub fn wait_for_lock((plugin, process): Watched) {
     safe_points::wait_for_lock(plugin, process);
