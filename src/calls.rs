@@ -10,7 +10,7 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 use crate::{
     guard::guard,
     leaving::{exit::Exit, loading, state::Handlers},
-    lifecycle::{self, around_fork, waiting},
+    lifecycle::{self, around_fork, start::Redirect, waiting},
     linux::{process, signals::SignalHandler, waits},
     plugin::Redirected,
     uwsgi::{host::Host, relocations},
@@ -28,16 +28,30 @@ pub const HANDLERS: Handlers = Handlers {
     boundary: lifecycle::at_boundary,
 };
 
-/// Has uWSGI's own calls of libc come here, as far as it has slots for them.
-pub fn redirect(host: &Host) -> Redirected {
-    let to = |name: &CStr, function: *const c_void| {
-        // SAFETY: each function below has the signature of the libc function of its name, does what
-        // that does, and lives as long as this plugin, which uWSGI never unloads.
-        let redirected = unsafe { relocations::redirect(host, name, function) };
-        redirected.is_ok()
-    };
-    // Where that fails, a reload in the moment of a fork goes on with the signals that wait.
-    to(c"execvp", execvp as *const c_void);
+/// What has uWSGI come here.
+pub const REDIRECT: Redirect = Redirect {
+    programs: redirect_programs,
+    others: redirect,
+};
+
+/// Has uWSGI's own calls of that function of libc come to one of these.
+///
+/// Each has the signature of the libc function of its name, does what that does, and lives as long as this
+/// plugin, which uWSGI never unloads.
+fn is_redirected(host: &Host, name: &CStr, function: *const c_void) -> bool {
+    // SAFETY: said above.
+    unsafe { relocations::redirect(host, name, function) }.is_ok()
+}
+
+/// Has uWSGI come here when it starts a program. Where that fails, a stop while it loads is not kept, and
+/// a reload in the moment of a fork goes on with the signals that wait.
+fn redirect_programs(host: &Host) -> bool {
+    is_redirected(host, c"execvp", execvp as *const c_void)
+}
+
+/// Has its other calls come here, as far as it has slots for them.
+fn redirect(host: &Host) -> Redirected {
+    let to = |name, function| is_redirected(host, name, function);
     // Where that fails, whoever is slow to take an answer loses the rest of it.
     to(c"poll", poll as *const c_void);
     let waits = host.locks.are_known()
