@@ -114,11 +114,15 @@ unsafe extern "C-unwind" fn epoll_wait(
     if around_fork::awaits_master() {
         guard((), around_fork::master_waits);
     }
-    let watched = waiting::watched();
+    // uWSGI has one event on its stack, but for its async loop. CPython, where it is a part of the same object, has
+    // them on its heap.
+    let serves = count == 1 && waits::is_in_frame_above(events.addr());
+    let watched = (serves || waiting::is_async())
+        .then(waiting::watched)
+        .flatten();
     let mask = match watched {
         Some(it) => guard(None, || Some(waiting::wait_begins(it))),
-        // One event at a time is what a thread that serves asks for, several one that copies.
-        None if count == 1 => guard(None, waiting::thread_waits),
+        None if serves => guard(None, waiting::thread_waits),
         None => None,
     };
     let answer = if mask.is_some() && waiting::loops_end() {

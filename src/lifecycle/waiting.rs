@@ -30,6 +30,11 @@ pub fn watched() -> Option<Watched> {
     Plugin::get().zip(process.flatten())
 }
 
+/// Several requests share the thread that waits, which asks for several events.
+pub fn is_async() -> bool {
+    Plugin::get().is_some_and(|plugin| plugin.host.is_async())
+}
+
 /// uWSGI's own code is about to wait for events, under the mask that is the answer; then
 /// [`wait_is_over`] follows.
 pub fn wait_begins((plugin, process): Watched) -> Mask {

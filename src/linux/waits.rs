@@ -109,6 +109,14 @@ pub unsafe fn lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
     }
 }
 
+/// That address is on the stack of the function that called, or of one above it.
+pub fn is_in_frame_above(address: usize) -> bool {
+    /// More than a frame of the few that this looks at.
+    const FRAMES: usize = 64 << 10;
+    let own = 0_u8;
+    address.wrapping_sub((&raw const own).addr()) < FRAMES
+}
+
 /// What epoll_wait(2) answers where a signal has ended it.
 pub fn interrupted() -> c_int {
     set_errno(libc::EINTR);
@@ -169,6 +177,13 @@ mod tests {
     use std::mem::MaybeUninit;
 
     use super::*;
+
+    #[test]
+    fn what_is_on_the_stack_is_told_from_the_heap() {
+        let (here, elsewhere) = (0_u8, Box::new(0_u8));
+        assert!(is_in_frame_above((&raw const here).addr()));
+        assert!(!is_in_frame_above((&raw const *elsewhere).addr()));
+    }
 
     /// A lock with those attributes.
     fn is_shared_with(set: impl FnOnce(*mut libc::pthread_mutexattr_t)) -> bool {
