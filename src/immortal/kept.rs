@@ -66,11 +66,17 @@ impl<'gil> KeptMortal<'gil> {
     }
 
     /// Why the object is to be left alone, if that is known.
+    #[inline]
     pub fn why(&self, object: Ref<'gil>) -> Option<Reason> {
         let (word, bit) = Self::bit(object);
-        if self.filter.as_slice()[word] & bit == 0 {
-            return None;
+        match self.filter.as_slice()[word] & bit {
+            0 => None,
+            _ => self.search(object),
         }
+    }
+
+    #[inline(never)]
+    fn search(&self, object: Ref<'gil>) -> Option<Reason> {
         let known = &self.objects.as_slice()[..self.known];
         let place = known.partition_point(|kept| *kept < object.tagged(0));
         let found = known.get(place)?;

@@ -41,22 +41,10 @@ pub struct Owners<'gil> {
     namespaces: MmapVec<Ref<'gil>>,
 }
 
-/// An object may end, and with it what it holds. Classes and modules do not.
-fn may_own(treatment: Treatment<'_>) -> bool {
-    matches!(
-        treatment,
-        Treatment::Dict(_)
-            | Treatment::Tuple(_)
-            | Treatment::Instance(_)
-            | Treatment::Other(_)
-            | Treatment::Foreign(_)
-    )
-}
-
 /// An object that may own refers to one whose end may matter to it.
 fn may_matter(heap: &Heap<'_>, reference: &Reference<'_>) -> bool {
-    let may_end = may_own(reference.met) || matches!(reference.met, Treatment::Mortal(..));
-    may_end && may_own(reference.of) && heap.count(reference.to) <= SHARED
+    let may_end = reference.met.may_own() || matches!(reference.met, Treatment::Mortal(..));
+    reference.owns && may_end && heap.count(reference.to) <= SHARED
 }
 
 impl<'gil> Owners<'gil> {
@@ -157,13 +145,16 @@ fn each_anew<'gil>(
     arrays: &Arrays<'gil>,
     mut body: impl FnMut(Ref<'gil>, Ref<'gil>) -> Result<(), OutOfMemory>,
 ) -> Result<(), Stopped> {
-    let mut show = |_: &mut Classifier<'_, 'gil>, reference: Reference<'gil>| {
-        if may_matter(heap, &reference) {
+    let mut show = |_: &mut Classifier<'_, 'gil>, reference: &Reference<'gil>| {
+        if may_matter(heap, reference) {
             body(reference.from, reference.to)?;
         }
         Ok(())
     };
-    heap.each_tracked(|object| references::each_of(heap, classifier, object, &mut show))?;
+    heap.each_tracked(|object| {
+        let treatment = classifier.of(object);
+        references::each_of(heap, classifier, object, treatment, &mut show)
+    })?;
     for &array in arrays.of_objects() {
         references::each_in_array(gil, heap, classifier, array, &mut show)?;
     }

@@ -193,22 +193,28 @@ impl<'gil> Prescan<'_, 'gil> {
             .frames
             .is_some_and(|frames| frames.is_one(heap, object));
         let mut links = Links::of(heap, object, treatment);
-        references::each_of(heap, classifier, object, &mut |classifier, reference| {
-            self.meet(&reference)?;
-            if reference.from != object {
+        let mut see = |classifier: &mut Classifier<'_, 'gil>, reference: &Reference<'gil>| {
+            self.meet(reference)?;
+            let Reference { from, to, met, .. } = *reference;
+            if from != object {
                 return Ok(());
             }
-            if let Treatment::Leaf | Treatment::Text = reference.met {
-                self.untracked += u64::from(heap.count(reference.to) == 1);
+            match (treatment, met) {
+                (_, Treatment::Leaf | Treatment::Text) => {
+                    self.untracked += u64::from(heap.count(to) == 1);
+                }
+                (Treatment::Module(_), Treatment::Dict(_)) => self.owners.add_namespace(to)?,
+                _ => {}
             }
             if is_frame {
-                self.kept.add(reference.to, Reason::Frame)?;
+                self.kept.add(to, Reason::Frame)?;
             }
             match &mut links {
-                Some(links) => links.see(classifier, reference.to, reference.met),
+                Some(links) => links.see(classifier, to, met),
                 None => Ok(()),
             }
-        })?;
+        };
+        references::each_of(heap, classifier, object, treatment, &mut see)?;
         if let Some(links) = links {
             links.keep(&mut self.kept)?;
         }
@@ -222,18 +228,17 @@ impl<'gil> Prescan<'_, 'gil> {
     fn meet(&mut self, reference: &Reference<'gil>) -> Result<(), OutOfMemory> {
         self.owners.note(self.heap, reference)?;
         let object = reference.to;
-        match (reference.met, reference.of) {
-            (Treatment::Mortal(reason, None), _) if self.seen.is_new(object) => {
+        match reference.met {
+            Treatment::Mortal(reason, None) if self.seen.is_new(object) => {
                 self.kept.add(object, reason)?;
             }
-            (Treatment::Foreign(None), _) => {
+            Treatment::Foreign(None) => {
                 let class = self.heap.class_of(object);
                 self.arrays.meet(self.heap, object, class)?;
                 if !self.tally.is_many(class) && self.seen.is_new(object) {
                     self.tally.add(object, class)?;
                 }
             }
-            (Treatment::Dict(_), Treatment::Module(_)) => self.owners.add_namespace(object)?,
             _ => {}
         }
         Ok(())
@@ -252,8 +257,8 @@ impl<'gil> Prescan<'_, 'gil> {
                 return Ok(());
             }
             for &array in round.as_slice() {
-                let mut meet = |_: &mut Classifier<'_, 'gil>, reference: Reference<'gil>| {
-                    Ok(self.meet(&reference)?)
+                let mut meet = |_: &mut Classifier<'_, 'gil>, reference: &Reference<'gil>| {
+                    Ok(self.meet(reference)?)
                 };
                 let items = references::each_in_array(gil, heap, classifier, array, &mut meet)?;
                 self.arrays.note(array, items)?;

@@ -5,7 +5,7 @@ use super::{
     classify::{Classifier, Treatment},
     Stopped,
 };
-use crate::python::{buffer::Items, heap::Heap, interpreter::Gil, object::Ref};
+use crate::python::{buffer::Items, heap::Heap, interpreter::Gil, object::Ref, walk::Traverse};
 
 /// So deep are dicts and tuples looked into that the collector does not know.
 const DEPTH: u32 = 3;
@@ -13,30 +13,32 @@ const DEPTH: u32 = 3;
 const MOST_LOOKS: u32 = 8;
 
 /// One object refers to another.
-#[derive(Clone, Copy)]
 pub struct Reference<'gil> {
-    /// The one, and how it is treated.
+    /// The one.
     pub from: Ref<'gil>,
-    pub of: Treatment<'gil>,
-    /// The other, and how that is treated.
+    /// With it may end what it refers to.
+    pub owns: bool,
+    /// The other.
     pub to: Ref<'gil>,
+    /// How the other is treated.
     pub met: Treatment<'gil>,
 }
 
-/// Shows the references of an object.
+/// Shows the references of an object that is treated so.
 pub fn each_of<'gil, F>(
     heap: &Heap<'gil>,
     classifier: &mut Classifier<'_, 'gil>,
     object: Ref<'gil>,
+    treatment: Treatment<'gil>,
     body: &mut F,
 ) -> Result<(), Stopped>
 where
-    F: FnMut(&mut Classifier<'_, 'gil>, Reference<'gil>) -> Result<(), Stopped>,
+    F: FnMut(&mut Classifier<'_, 'gil>, &Reference<'gil>) -> Result<(), Stopped>,
 {
-    let from = (object, classifier.of(object));
-    match from.1.traverse() {
+    let owns = treatment.may_own();
+    match treatment.traverse() {
         Some(traverse) => heap.each_reference(object, traverse, |to| {
-            show(heap, classifier, from, to, 0, body)
+            show(heap, classifier, (object, owns), to, 0, body)
         }),
         None => Ok(()),
     }
@@ -51,34 +53,57 @@ pub fn each_in_array<'gil, F>(
     body: &mut F,
 ) -> Result<Items, Stopped>
 where
-    F: FnMut(&mut Classifier<'_, 'gil>, Reference<'gil>) -> Result<(), Stopped>,
+    F: FnMut(&mut Classifier<'_, 'gil>, &Reference<'gil>) -> Result<(), Stopped>,
 {
-    let from = (array, classifier.of(array));
-    heap.each_in_buffer(gil, array, |to| show(heap, classifier, from, to, 0, body))
+    heap.each_in_buffer(gil, array, |to| {
+        show(heap, classifier, (array, true), to, 0, body)
+    })
 }
 
 /// Shows a reference, which is so deep in dicts and tuples, and what is behind it.
+#[inline]
 fn show<'gil, F>(
     heap: &Heap<'gil>,
     classifier: &mut Classifier<'_, 'gil>,
-    (from, of): (Ref<'gil>, Treatment<'gil>),
+    (from, owns): (Ref<'gil>, bool),
     to: Ref<'gil>,
     depth: u32,
     body: &mut F,
 ) -> Result<(), Stopped>
 where
-    F: FnMut(&mut Classifier<'_, 'gil>, Reference<'gil>) -> Result<(), Stopped>,
+    F: FnMut(&mut Classifier<'_, 'gil>, &Reference<'gil>) -> Result<(), Stopped>,
 {
-    let met = classifier.of(to);
-    body(classifier, Reference { from, of, to, met })?;
-    match met {
+    let reference = Reference {
+        from,
+        owns,
+        to,
+        met: classifier.of(to),
+    };
+    body(classifier, &reference)?;
+    match reference.met {
         Treatment::Dict(traverse) | Treatment::Tuple(traverse)
             if depth < DEPTH && heap.count(to) <= MOST_LOOKS && !heap.is_tracked(to) =>
         {
-            heap.each_reference(to, traverse, |item| {
-                show(heap, classifier, (to, met), item, depth + 1, body)
-            })
+            show_inside(heap, classifier, to, traverse, depth + 1, body)
         }
         _ => Ok(()),
     }
+}
+
+/// Not a part of `show`, which is called far more often.
+#[inline(never)]
+fn show_inside<'gil, F>(
+    heap: &Heap<'gil>,
+    classifier: &mut Classifier<'_, 'gil>,
+    from: Ref<'gil>,
+    traverse: Traverse<'gil>,
+    depth: u32,
+    body: &mut F,
+) -> Result<(), Stopped>
+where
+    F: FnMut(&mut Classifier<'_, 'gil>, &Reference<'gil>) -> Result<(), Stopped>,
+{
+    heap.each_reference(from, traverse, |to| {
+        show(heap, classifier, (from, true), to, depth, body)
+    })
 }
