@@ -99,7 +99,7 @@ fn who_stops_an_instance_that_is_loading_is_heard() {
 #[test]
 fn who_stops_an_instance_before_python_starts_is_heard() {
     let told = |uwsgi: Uwsgi| {
-        let uwsgi = uwsgi.set("hook-as-user", "exec:kill -TERM $PPID");
+        let uwsgi = uwsgi.set("hook-asap", "exec:kill -TERM $PPID");
         uwsgi.app(HELLO).launch()
     };
     for host in one_of_each() {
@@ -130,10 +130,11 @@ fn a_program_that_uwsgi_starts_ignores_what_it_ignores_in_stock() {
                 "hook-post-fork",
                 "exec:sed s/^/born-/ /proc/self/status >&2",
             )
+            .set("hook-asap", "exec:sed s/^/asap-/ /proc/self/status >&2")
             .set("hook-as-user", "exec:sed s/^/user-/ /proc/self/status >&2")
             .through("trap '' INT; exec \"$@\"")
             .start();
-        let programs = ["user", "early", "daemon", "born", "late"];
+        let programs = ["asap", "user", "early", "daemon", "born", "late"];
         programs.map(|name| uwsgi.await_log(&format!("{name}-SigIgn:")))
     };
     for host in one_of_each() {
