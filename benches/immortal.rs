@@ -3,10 +3,10 @@
 
 mod common;
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
 use common::{pythons, say_where, step};
-use pycow_testkit::{load, proc, Host, Instance, Uwsgi};
+use pycow_testkit::{immortal, load, proc, Host, Instance, Uwsgi};
 
 /// The application, see there.
 const APP: &str = include_str!("workload/app.py");
@@ -18,6 +18,7 @@ fn main() {
     for host in pythons("3.12,3.13,3.14") {
         say_where(&host);
         walk(&host, start);
+        grid(&host, start);
         shared(&host, start);
         catalogue(&host, start);
         soak(&host, start);
@@ -31,8 +32,7 @@ fn walk(host: &Host, start: Instant) {
     let (frozen, immortal) = (run("freeze"), run("immortal"));
     let line = immortal.await_log(" objects immortal; left mortal: ");
     let (objects, seconds) = outcome(&line);
-    let left = |uwsgi: &Instance| status(uwsgi.pid(), "VmRSS:");
-    let peak = |uwsgi: &Instance| status(uwsgi.pid(), "VmHWM:");
+    let left = |uwsgi: &Instance| proc::status(uwsgi.pid(), "VmRSS");
     let cpu = |uwsgi: &Instance| proc::cpu_seconds(uwsgi.pid());
     // What else runs on the machine makes the walk longer, but takes none of its CPU.
     println!(
@@ -42,23 +42,46 @@ fn walk(host: &Host, start: Instant) {
     );
     println!(
         "{:.1} bytes an object while it runs (goal: 24); the master then has {:+.1} MB against freeze\n",
-        (peak(&immortal) - left(&immortal)) as f64 / objects,
+        notes(&immortal) / objects,
         (left(&immortal) as f64 - left(&frozen) as f64) / 1_048_576.0,
+    );
+}
+
+/// The bytes that the master needed for its walk and gave back.
+fn notes(uwsgi: &Instance) -> f64 {
+    let status = |name| proc::status(uwsgi.pid(), name);
+    (status("VmHWM") - status("VmRSS")) as f64
+}
+
+/// The same where objects refer to each other as much as notes are taken of: each node has 7 neighbours.
+fn grid(host: &Host, start: Instant) {
+    step(start, "notes of a grid of 500 times 500 nodes");
+    let app = "class Node: pass\n\
+               def near(i, j): return (i, j - 1), (i, j + 1), (i - 1, j), (i + 1, j), (i - 1, j - 1), (i - 1, j + 1), (i + 1, j + 1)\n\
+               grid = [[Node() for _ in range(500)] for _ in range(500)]\n\
+               for i in range(500):\n    for j in range(500):\n        \
+               for k, (x, y) in enumerate(near(i, j)): setattr(grid[i][j], 'n%d' % k, grid[x % 500][y % 500])\n\
+               def application(env, start):\n    start('200 OK', [])\n    return []\n";
+    let uwsgi = immortal::uwsgi(host, app).start();
+    let froze = uwsgi.await_log(" objects before the fork");
+    let objects = number_before(&froze, " objects before the fork");
+    println!(
+        "{:.1} bytes an object that the collector knows (goal: 24)
+",
+        notes(&uwsgi) / objects
     );
 }
 
 /// How many objects were made immortal, and in how many seconds.
 fn outcome(line: &str) -> (f64, f64) {
-    let number = |before: &str| -> f64 {
-        let end = line.find(before).expect(before);
-        line[..end]
-            .rsplit(' ')
-            .next()
-            .unwrap()
-            .parse()
-            .expect(before)
-    };
+    let number = |before| number_before(line, before);
     (number(" objects immortal"), number(" s for a process of "))
+}
+
+fn number_before(line: &str, before: &str) -> f64 {
+    let end = line.find(before).expect(before);
+    let number = line[..end].rsplit(' ').next().expect(before);
+    number.parse().expect(before)
 }
 
 /// The line of a uWSGI under `immortal` with that application.
@@ -127,21 +150,6 @@ fn preloaded(host: &Host, gc: &str, records: usize, workers: usize) -> Instance 
         .flag("disable-logging")
         .env("OBJECTS", records.to_string())
         .start()
-}
-
-/// A figure of /proc/PID/status, in bytes.
-fn status(pid: i32, name: &str) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with(name))
-        .expect(name);
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<u64>()
-        .unwrap()
-        * 1024
 }
 
 /// After many requests the counts of preloaded objects are what they were, in every worker.

@@ -10,7 +10,7 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 use crate::{
     guard::guard,
     leaving::{exit::Exit, loading, state::Handlers},
-    lifecycle::{self, around_fork, waiting},
+    lifecycle::{self, around_fork, start::Redirect, waiting},
     linux::{process, signals::SignalHandler, waits},
     plugin::Redirected,
     uwsgi::{host::Host, relocations},
@@ -28,19 +28,34 @@ pub const HANDLERS: Handlers = Handlers {
     boundary: lifecycle::at_boundary,
 };
 
-/// Has uWSGI's own calls of libc come here, as far as it has slots for them.
-pub fn redirect(host: &Host) -> Redirected {
-    let to = |name: &CStr, function: *const c_void| {
-        // SAFETY: each function below has the signature of the libc function of its name, does what
-        // that does, and lives as long as this plugin, which uWSGI never unloads.
-        let redirected = unsafe { relocations::redirect(host, name, function) };
-        redirected.is_ok()
-    };
-    // Where that fails, a reload in the moment of a fork goes on with the signals that wait.
-    to(c"execvp", execvp as *const c_void);
+/// What has uWSGI come here.
+pub const REDIRECT: Redirect = Redirect {
+    programs: redirect_programs,
+    others: redirect,
+};
+
+/// Has uWSGI's own calls of that function of libc come to one of these.
+///
+/// Each has the signature of the libc function of its name, does what that does, and lives as long as this
+/// plugin, which uWSGI never unloads.
+fn is_redirected(host: &Host, name: &CStr, function: *const c_void) -> bool {
+    // SAFETY: said above.
+    unsafe { relocations::redirect(host, name, function) }.is_ok()
+}
+
+/// Has uWSGI come here when it starts a program. Where that fails, a stop while it loads is not kept, and
+/// a reload in the moment of a fork goes on with the signals that wait.
+fn redirect_programs(host: &Host) -> bool {
+    is_redirected(host, c"execvp", execvp as *const c_void)
+}
+
+/// Has its other calls come here, as far as it has slots for them.
+fn redirect(host: &Host) -> Redirected {
+    let to = |name, function| is_redirected(host, name, function);
     // Where that fails, whoever is slow to take an answer loses the rest of it.
     to(c"poll", poll as *const c_void);
-    let waits = to(c"epoll_wait", epoll_wait as *const c_void)
+    let waits = host.locks.are_known()
+        && to(c"epoll_wait", epoll_wait as *const c_void)
         && to(c"pthread_mutex_lock", mutex_lock as *const c_void);
     if waits {
         // uWSGI from 2.0.25 on has no such call.
@@ -99,11 +114,15 @@ unsafe extern "C-unwind" fn epoll_wait(
     if around_fork::awaits_master() {
         guard((), around_fork::master_waits);
     }
-    let watched = waiting::watched();
+    // uWSGI has one event on its stack, but for its async loop. CPython, where it is a part of the same object, has
+    // them on its heap.
+    let serves = count == 1 && waits::is_in_frame_above(events.addr());
+    let watched = (serves || waiting::is_async())
+        .then(waiting::watched)
+        .flatten();
     let mask = match watched {
         Some(it) => guard(None, || Some(waiting::wait_begins(it))),
-        // One event at a time is what a thread that serves asks for, several one that copies.
-        None if count == 1 => guard(None, waiting::thread_waits),
+        None if serves => guard(None, waiting::thread_waits),
         None => None,
     };
     let answer = if mask.is_some() && waiting::loops_end() {
@@ -121,6 +140,12 @@ unsafe extern "C-unwind" fn epoll_wait(
 }
 
 unsafe extern "C-unwind" fn mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
+    // SAFETY: what uWSGI gave to pthread_mutex_lock(3), or CPython, where it is a part of the same object.
+    let is_of_uwsgi = waiting::is_of_threads(mutex.addr()) || unsafe { waits::is_shared(mutex) };
+    if !is_of_uwsgi {
+        // SAFETY: as above.
+        return unsafe { waits::lock_uncancelled(mutex) };
+    }
     let watched = waiting::watched();
     if let Some(watched) = watched {
         guard((), || waiting::wait_for_lock(watched));

@@ -118,7 +118,7 @@ static OPTIONS: Options<{ config::options::OPTIONS.len() + 1 }> = {
 // While the configuration is read.
 
 unsafe extern "C" fn on_load() {
-    guard((), start::load);
+    guard((), || start::load(calls::REDIRECT, &calls::HANDLERS));
 }
 
 unsafe extern "C" fn set_option(_name: *mut c_char, value: *mut c_char, index: *mut c_void) {
@@ -136,9 +136,7 @@ unsafe extern "C" fn set_option(_name: *mut c_char, value: *mut c_char, index: *
 // Once it is complete, before Python starts.
 
 unsafe extern "C" fn init() -> c_int {
-    guard((), || {
-        start::init(&CALLBACKS, calls::redirect, &calls::HANDLERS)
-    });
+    guard((), || start::init(&CALLBACKS, calls::REDIRECT));
     0
 }
 

@@ -57,7 +57,7 @@ impl<'gil> Arrays<'gil> {
     pub fn round(&mut self) -> Result<MmapVec<Ref<'gil>>, OutOfMemory> {
         let mut met = mem::take(&mut self.met);
         met.as_mut_slice().sort_unstable();
-        met.dedup_by(|one, before| one == before);
+        met.dedup_from(0, |one, before| one == before);
         let mut new = MmapVec::new();
         for &array in met.as_slice() {
             if self.all.as_slice().binary_search(&array).is_err() {

@@ -57,6 +57,14 @@ impl<'gil> Treatment<'gil> {
         }
     }
 
+    /// It may end, and with it what it holds. Classes and modules do not.
+    pub fn may_own(self) -> bool {
+        matches!(
+            self,
+            Self::Dict(_) | Self::Tuple(_) | Self::Instance(_) | Self::Other(_) | Self::Foreign(_)
+        )
+    }
+
     /// An instance, which has attributes, rather than a container.
     pub fn has_parts(self) -> bool {
         matches!(
@@ -105,17 +113,21 @@ impl<'a, 'gil> Classifier<'a, 'gil> {
     }
 
     /// The treatment of an object.
+    #[inline]
     pub fn of(&mut self, object: Ref<'gil>) -> Treatment<'gil> {
         let class = self.heap.class_of(object);
         let place = (class.as_object().address() >> 4) % PLACES;
         match self.remembered.as_slice()[place] {
             Some((remembered, treatment)) if remembered == class => treatment,
-            _ => {
-                let treatment = self.decide(class);
-                self.remembered.as_mut_slice()[place] = Some((class, treatment));
-                treatment
-            }
+            _ => self.remember(class, place),
         }
+    }
+
+    #[inline(never)]
+    fn remember(&mut self, class: Class<'gil>, place: usize) -> Treatment<'gil> {
+        let treatment = self.decide(class);
+        self.remembered.as_mut_slice()[place] = Some((class, treatment));
+        treatment
     }
 
     /// From now on it is known which C classes have many objects.

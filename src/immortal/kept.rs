@@ -3,24 +3,33 @@
 use super::reason::Reason;
 use crate::{
     linux::mmap_vec::{MmapVec, OutOfMemory},
-    python::object::Ref,
+    python::object::{Ref, Tagged},
 };
 
-/// Objects that are to be left alone, each once.
+/// Objects that are to be left alone, and why.
 pub struct KeptMortal<'gil> {
-    objects: MmapVec<(Ref<'gil>, Reason)>,
+    /// Each with its reason, in a word: first those that are known, each once and by address, then what was
+    /// added since.
+    objects: MmapVec<Tagged<'gil>>,
+    known: usize,
+    /// With so many objects it is time to look which were added twice.
+    full: usize,
     /// A bit for a hash of every address: most questions end here.
     filter: MmapVec<u64>,
 }
 
 /// 512 kB, which a second-level cache holds.
 const FILTER_BITS: usize = 1 << 22;
+/// So many may be added twice before somebody looks.
+const FEW: usize = 4096;
 
 impl<'gil> KeptMortal<'gil> {
     /// Empty.
     pub fn new() -> Result<Self, OutOfMemory> {
         Ok(Self {
             objects: MmapVec::new(),
+            known: 0,
+            full: FEW,
             filter: MmapVec::filled(0, FILTER_BITS / 64)?,
         })
     }
@@ -34,32 +43,64 @@ impl<'gil> KeptMortal<'gil> {
 
     /// Adds an object, which is known once [`Self::sort`] was called.
     pub fn add(&mut self, object: Ref<'gil>, reason: Reason) -> Result<(), OutOfMemory> {
+        if self.objects.as_slice().len() >= self.full {
+            self.sort_from(self.known);
+            self.full = self.objects.as_slice().len() / 2 * 3 + FEW;
+        }
         let (word, bit) = Self::bit(object);
         self.filter.as_mut_slice()[word] |= bit;
-        self.objects.push((object, reason))
+        self.objects.push(object.tagged(reason as u8))
     }
 
     /// What was added so far is known from now on.
     pub fn sort(&mut self) {
-        self.objects.as_mut_slice().sort_unstable();
+        self.sort_from(0);
+        self.known = self.objects.as_slice().len();
+    }
+
+    /// Each object once from there on, with the first of its reasons.
+    fn sort_from(&mut self, start: usize) {
+        self.objects.as_mut_slice()[start..].sort_unstable();
         self.objects
-            .dedup_by(|(object, _), (kept, _)| object == kept);
+            .dedup_from(start, |one, before| one.object() == before.object());
     }
 
-    /// Why the object is to be left alone, if it is.
-    pub fn why(&self, object: Ref<'_>) -> Option<Reason> {
+    /// Why the object is to be left alone, if that is known.
+    #[inline]
+    pub fn why(&self, object: Ref<'gil>) -> Option<Reason> {
         let (word, bit) = Self::bit(object);
-        if self.filter.as_slice()[word] & bit == 0 {
-            return None;
+        match self.filter.as_slice()[word] & bit {
+            0 => None,
+            _ => self.search(object),
         }
-        let objects = self.objects.as_slice();
-        let place = objects.partition_point(|(kept, _)| kept.address() < object.address());
-        let (found, reason) = objects.get(place)?;
-        (found.address() == object.address()).then_some(*reason)
     }
 
-    /// All of them, and why.
-    pub fn all(&self) -> &[(Ref<'gil>, Reason)] {
-        self.objects.as_slice()
+    #[inline(never)]
+    fn search(&self, object: Ref<'gil>) -> Option<Reason> {
+        let known = &self.objects.as_slice()[..self.known];
+        let place = known.partition_point(|kept| *kept < object.tagged(0));
+        let found = known.get(place)?;
+        (found.object() == object).then(|| Reason::of_tag(found.tag()))
+    }
+
+    /// How many are known.
+    pub fn known(&self) -> usize {
+        self.known
+    }
+
+    /// One of those that are known, and why.
+    pub fn at(&self, place: usize) -> (Ref<'gil>, Reason) {
+        let kept = self.objects.as_slice()[place];
+        (kept.object(), Reason::of_tag(kept.tag()))
+    }
+
+    /// All that are known, and why.
+    pub fn all(&self) -> impl Iterator<Item = (Ref<'gil>, Reason)> + '_ {
+        (0..self.known).map(|place| self.at(place))
+    }
+
+    /// How much memory the objects take.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.objects.as_slice())
     }
 }

@@ -20,22 +20,25 @@
 //!
 //! The attributes of a link may be in a dict of its own, which is then as mortal as the link.
 
-use super::{classify::Treatment, kept::KeptMortal, reason::Reason, Stopped};
-use crate::{
-    linux::mmap_vec::MmapVec,
-    python::{heap::Heap, object::Ref},
+use super::{
+    classify::{Classifier, Treatment},
+    kept::KeptMortal,
+    reason::Reason,
+    Stopped,
+};
+use crate::python::{
+    heap::Heap,
+    object::{Class, Ref},
 };
 
 /// A link has no more references than this, nor a list or dict that serves as one more items.
 const SMALL: u32 = 8;
 
-/// Where the end of a structure may be: the second is one if the first is a link.
-pub type Ends<'gil> = MmapVec<(Ref<'gil>, Ref<'gil>)>;
-
 /// What one object refers to, as far as it tells a link.
 pub struct Links<'a, 'gil> {
     heap: &'a Heap<'gil>,
     object: Ref<'gil>,
+    class: Class<'gil>,
     /// An instance of a class written in Python; else a list or a dict.
     is_instance: bool,
     references: u32,
@@ -54,15 +57,17 @@ pub struct Links<'a, 'gil> {
 impl<'a, 'gil> Links<'a, 'gil> {
     /// `None` for objects that are no links.
     pub fn of(heap: &'a Heap<'gil>, object: Ref<'gil>, treatment: Treatment<'gil>) -> Option<Self> {
+        let class = heap.class_of(object);
         let is_instance = match treatment {
             Treatment::Instance(_) => true,
             Treatment::Dict(_) => false,
-            Treatment::Other(_) if is_list(heap, object) => false,
+            Treatment::Other(_) if heap.flags(class).lists() => false,
             _ => return None,
         };
         Some(Self {
             heap,
             object,
+            class,
             is_instance,
             references: 0,
             to_itself: false,
@@ -74,32 +79,38 @@ impl<'a, 'gil> Links<'a, 'gil> {
         })
     }
 
-    /// It refers to that object.
-    pub fn see(&mut self, referent: Ref<'gil>, met: Treatment<'gil>) {
-        self.references += 1;
-        if !self.is_instance && self.references > SMALL {
-            return;
+    /// It refers to that object, and to what is in it if that is the dict of its attributes.
+    pub fn see(
+        &mut self,
+        classifier: &mut Classifier<'_, 'gil>,
+        referent: Ref<'gil>,
+        met: Treatment<'gil>,
+    ) -> Result<(), Stopped> {
+        self.note(referent, met);
+        let heap = self.heap;
+        match met {
+            Treatment::Dict(traverse) if self.is_instance && heap.count(referent) == 1 => heap
+                .each_reference(referent, traverse, |value| {
+                    self.note(value, classifier.of(value));
+                    Ok(())
+                }),
+            _ => Ok(()),
         }
-        let is_instance = matches!(met, Treatment::Instance(_));
-        if self.heap.class_of(referent) == self.heap.class_of(self.object) {
-            if referent == self.object {
-                self.to_itself = true;
-            } else if !self.alike.contains(&Some(referent)) {
-                if let Some(place) = self.alike.get_mut(self.alike_count) {
-                    *place = Some(referent);
-                }
-                if self.alike_count == 0 {
-                    self.place = self.references;
-                }
-                self.alike_count += 1;
+    }
+
+    fn note(&mut self, referent: Ref<'gil>, met: Treatment<'gil>) {
+        self.references += 1;
+        if self.is_alike(referent) {
+            self.note_alike(referent);
+        } else if self.is_instance && self.heap.count(referent) <= 2 {
+            if let Treatment::Instance(_) = met {
+                note(&mut self.others, referent);
             }
-        } else if self.is_instance && is_instance && self.heap.count(referent) <= 2 {
-            note(&mut self.others, referent);
         }
         if self.is_instance && self.heap.count(referent) == 2 {
             let may_be_link = match met {
                 Treatment::Instance(_) | Treatment::Dict(_) => true,
-                Treatment::Other(_) => is_list(self.heap, referent),
+                Treatment::Other(_) => self.heap.flags(self.heap.class_of(referent)).lists(),
                 _ => false,
             };
             if may_be_link {
@@ -108,46 +119,84 @@ impl<'a, 'gil> Links<'a, 'gil> {
         }
     }
 
-    /// Everything was seen: keeps what is a link mortal.
-    pub fn keep(self, kept: &mut KeptMortal<'gil>, ends: &mut Ends<'gil>) -> Result<(), Stopped> {
-        let mut keep = |object| kept.add(object, Reason::Linked);
-        if self.is_instance {
-            for (i, one) in self.twos.iter().enumerate() {
-                if let Some(both) = one.filter(|_| self.twos[i + 1..].contains(one)) {
-                    keep(both)?;
-                }
+    fn note_alike(&mut self, referent: Ref<'gil>) {
+        if referent == self.object {
+            self.to_itself = true;
+        } else if !self.alike.contains(&Some(referent)) {
+            if self.alike_count == 0 {
+                self.place = self.references;
             }
-        } else if self.references > SMALL {
+            self.alike_count += 1;
+            note(&mut self.alike, referent);
+        }
+    }
+
+    fn is_alike(&self, other: Ref<'gil>) -> bool {
+        self.heap.class_of(other) == self.class
+    }
+
+    /// Everything was seen: keeps what is a link mortal.
+    pub fn keep(&self, kept: &mut KeptMortal<'gil>) -> Result<(), Stopped> {
+        let mut keep = |object| kept.add(object, Reason::Linked);
+        if !self.is_instance && self.references > SMALL {
             return Ok(());
         }
         if self.to_itself {
             keep(self.object)?;
         }
-        let is_small = |other: &Ref<'gil>| self.heap.count(*other) <= SMALL;
-        for other in self.alike.into_iter().flatten().filter(is_small) {
+        for (i, one) in self.twos.iter().enumerate() {
+            if let Some(both) = one.filter(|_| self.twos[i + 1..].contains(one)) {
+                keep(both)?;
+            }
+        }
+        for other in self.neighbours() {
             let seen = self.look_at(other)?;
-            let single = self.alike_count == 1
-                && (self.is_instance || self.is_of_that_shape(other, &seen)?);
-            if seen.object > 0 || (single && self.heap.count(other) <= 2) {
+            if seen.object > 0 || self.is_followed_by(other, &seen)? {
                 keep(self.object)?;
                 keep(other)?;
-            } else if single && self.is_instance && seen.alike == 0 {
-                ends.push((self.object, other))?;
             }
         }
         if self.alike_count == 0 {
-            for other in self.others.into_iter().flatten() {
-                let seen = self.look_at(other)?;
-                if let Some(far) = seen.single.filter(|_| seen.object == 0 && seen.alike == 1) {
-                    if self.heap.count(far) <= 2 {
-                        for link in [self.object, other, far] {
-                            keep(link)?;
-                        }
+            for between in self.others.into_iter().flatten() {
+                if let Some(far) = self.next_but_one(between)? {
+                    for link in [self.object, between, far] {
+                        keep(link)?;
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// What it refers to and may be the end of the structure, if this is a link: it refers to no other.
+    pub fn end(&self) -> Result<Option<Ref<'gil>>, Stopped> {
+        if self.is_instance && self.alike_count == 1 {
+            for other in self.neighbours() {
+                if self.look_at(other)?.alike == 0 {
+                    return Ok(Some(other));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Others of its class to which few refer.
+    fn neighbours(&self) -> impl Iterator<Item = Ref<'gil>> + '_ {
+        let all = self.alike.into_iter().flatten();
+        all.filter(|other| self.heap.count(*other) <= SMALL)
+    }
+
+    /// The other is its only neighbour, and of nobody else or of just one.
+    fn is_followed_by(&self, other: Ref<'gil>, seen: &LookedAt<'gil>) -> Result<bool, Stopped> {
+        let single = self.alike_count == 1 && self.heap.count(other) <= 2;
+        Ok(single && (self.is_instance || self.is_of_that_shape(other, seen)?))
+    }
+
+    /// The only object of its class to which that one of another class refers.
+    fn next_but_one(&self, between: Ref<'gil>) -> Result<Option<Ref<'gil>>, Stopped> {
+        let seen = self.look_at(between)?;
+        let far = seen.single.filter(|_| seen.object == 0 && seen.alike == 1);
+        Ok(far.filter(|far| self.heap.count(*far) <= 2))
     }
 
     /// A list that is as long, or a dict with the same keys, and leads on at the same place, or ends there.
@@ -171,20 +220,18 @@ impl<'a, 'gil> Links<'a, 'gil> {
         Ok(keys(self.object)? == keys(other)?)
     }
 
-    /// What another object refers to, of the class of this one.
+    /// What another object refers to.
     fn look_at(&self, other: Ref<'gil>) -> Result<LookedAt<'gil>, Stopped> {
-        let heap = self.heap;
-        let class = heap.class_of(self.object);
         let mut seen = LookedAt::default();
-        let outcome = each_attribute(heap, other, self.is_instance, &mut |referent| {
+        let outcome = each_attribute(self.heap, other, self.is_instance, &mut |referent| {
             seen.references += 1;
             if !self.is_instance && seen.references > SMALL {
                 seen = LookedAt::default();
                 return Err(Stopped::Enough);
             }
-            let is_alike = heap.class_of(referent) == class;
+            let is_alike = self.is_alike(referent);
             if seen.references == self.place {
-                seen.leads_on = is_alike || heap.is_none(referent);
+                seen.leads_on = is_alike || self.heap.is_none(referent);
             }
             if referent == self.object {
                 seen.object += 1;
@@ -219,10 +266,6 @@ fn note<'gil>(places: &mut [Option<Ref<'gil>>], object: Ref<'gil>) {
     if let Some(place) = places.iter_mut().find(|place| place.is_none()) {
         *place = Some(object);
     }
-}
-
-fn is_list(heap: &Heap<'_>, object: Ref<'_>) -> bool {
-    heap.flags(heap.class_of(object)).lists()
 }
 
 /// Everything that an object refers to, and what is in the dict of its own that an instance may have.

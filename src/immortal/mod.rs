@@ -40,6 +40,7 @@ mod mark;
 mod owners;
 mod prescan;
 mod reason;
+mod references;
 mod tally;
 
 use arrays::Arrays;

@@ -5,21 +5,22 @@ use super::{
     classify::{Classifier, Treatment},
     frames::Frames,
     kept::KeptMortal,
-    links::{Ends, Links},
+    links::Links,
     owners::Owners,
     reason::Reason,
+    references::{self, Reference},
     tally::{Seen, Tally},
     Stopped,
 };
 use crate::{
-    linux::mmap_vec::{MmapVec, OutOfMemory},
+    linux::mmap_vec::OutOfMemory,
     python::{heap::Heap, interpreter::Gil, object::Ref},
 };
 
-/// So deep are dicts and tuples looked into that the collector does not know.
-const DEPTH: u32 = 3;
-/// And only those that have so few references, each of which is one look.
-const MOST_LOOKS: u32 = 8;
+/// So many bytes an object the notes may take while they are made; the verdicts add 8 at most.
+const NOTES: usize = 16;
+/// And so many more on any heap.
+const FEW_NOTES: usize = 256 * 1024;
 
 /// What the collector knows.
 #[derive(Clone, Copy, Default)]
@@ -42,18 +43,18 @@ pub struct Prescanned<'gil> {
     pub arrays: Arrays<'gil>,
 }
 
-struct Prescan<'a, 'c, 'gil> {
+struct Prescan<'a, 'gil> {
     heap: &'a Heap<'gil>,
-    classifier: &'c mut Classifier<'a, 'gil>,
+    /// Where frames count what they hold.
+    frames: Option<&'gil Frames<'gil>>,
     kept: KeptMortal<'gil>,
     tally: Tally<'gil>,
     seen: Seen<'gil>,
-    /// Where frames count what they hold.
-    frames: Option<&'gil Frames<'gil>>,
     owners: Owners<'gil>,
-    ends: Ends<'gil>,
     arrays: Arrays<'gil>,
     tracked: Tracked,
+    /// Objects that the collector does not know, as far as only one that it knows refers to them.
+    untracked: u64,
 }
 
 /// Looks at every object, and writes to none.
@@ -66,26 +67,28 @@ pub fn prescan<'a, 'gil>(
 ) -> Result<Prescanned<'gil>, Stopped> {
     let mut prescan = Prescan {
         heap,
-        classifier,
+        frames,
         kept: KeptMortal::new()?,
         tally: Tally::new(),
         seen: Seen::new()?,
-        frames,
         owners: Owners::new(),
-        ends: Ends::new(),
         arrays,
         tracked: Tracked::default(),
+        untracked: 0,
     };
     for held in frames.iter().flat_map(|frames| frames.of_stacks()) {
         prescan.kept.add(held, Reason::Frame)?;
     }
-    heap.each_tracked(|object| prescan.look(object))?;
-    prescan.look_into_arrays(gil)?;
+    heap.each_tracked(|_| {
+        prescan.tracked.all += 1;
+        Ok::<_, Stopped>(())
+    })?;
+    heap.each_tracked(|object| prescan.look(classifier, object))?;
+    prescan.look_into_arrays(gil, classifier)?;
     let Prescan {
         mut kept,
         tally,
         owners,
-        ends,
         arrays,
         mut tracked,
         ..
@@ -93,23 +96,47 @@ pub fn prescan<'a, 'gil>(
     for object in tally.few(heap) {
         kept.add(object, Reason::Foreign)?;
     }
-    classifier.counted(tally.many()?);
+    let many = tally.many()?;
+    drop(tally);
     kept.sort();
-    for &(link, end) in ends.as_slice() {
-        if kept.why(link) == Some(Reason::Linked) {
-            kept.add(end, Reason::Linked)?;
-        }
-    }
-    kept.sort();
-    owners.keep(&mut kept)?;
+    keep_ends(heap, classifier, &mut kept)?;
+    owners.keep(gil, heap, classifier, &arrays, &mut kept)?;
+    // Not before: the owners are told as they were when they were noted.
+    classifier.counted(many);
     keep_parts(heap, classifier, &mut kept)?;
-    let is_tracked = |&&(object, _): &&(Ref<'gil>, Reason)| heap.is_tracked(object);
-    tracked.kept = kept.all().iter().filter(is_tracked).count() as u64;
+    let is_tracked = |&(object, _): &(Ref<'gil>, Reason)| heap.is_tracked(object);
+    tracked.kept = kept.all().filter(is_tracked).count() as u64;
     Ok(Prescanned {
         kept,
         tracked,
         arrays,
     })
+}
+
+/// What the last link of a linked structure refers to is one, too, however many refer to that.
+fn keep_ends<'gil>(
+    heap: &Heap<'gil>,
+    classifier: &mut Classifier<'_, 'gil>,
+    kept: &mut KeptMortal<'gil>,
+) -> Result<(), Stopped> {
+    for place in 0..kept.known() {
+        let (link, reason) = kept.at(place);
+        let treatment = classifier.of(link);
+        let (Reason::Linked, Treatment::Instance(traverse)) = (reason, treatment) else {
+            continue;
+        };
+        if let Some(mut links) = Links::of(heap, link, treatment) {
+            heap.each_reference(link, traverse, |referent| {
+                let met = classifier.of(referent);
+                links.see(classifier, referent, met)
+            })?;
+            if let Some(end) = links.end()? {
+                kept.add(end, Reason::Linked)?;
+            }
+        }
+    }
+    kept.sort();
+    Ok(())
 }
 
 /// A dict that only one object has, such as that of its attributes, lets go of what is in it when the object
@@ -119,40 +146,39 @@ fn keep_parts<'gil>(
     classifier: &mut Classifier<'_, 'gil>,
     kept: &mut KeptMortal<'gil>,
 ) -> Result<(), Stopped> {
-    let mut parts = MmapVec::new();
-    for &(object, reason) in kept.all() {
+    for place in 0..kept.known() {
+        let (object, reason) = kept.at(place);
         let treatment = classifier.of(object);
         let Some(traverse) = treatment.traverse().filter(|_| treatment.has_parts()) else {
             continue;
         };
         heap.each_reference(object, traverse, |part| {
-            if heap.count(part) == 1 {
-                let is_part = match classifier.of(part) {
+            let is_part = heap.count(part) == 1
+                && match classifier.of(part) {
                     Treatment::Dict(_) => true,
                     Treatment::Tuple(_) | Treatment::Other(_) => reason == Reason::Named,
                     _ => false,
                 };
-                if is_part {
-                    parts.push((part, reason))?;
-                }
+            if is_part {
+                kept.add(part, reason)?;
             }
             Ok::<_, Stopped>(())
         })?;
-    }
-    for &(part, reason) in parts.as_slice() {
-        kept.add(part, reason)?;
     }
     kept.sort();
     Ok(())
 }
 
-impl<'gil> Prescan<'_, '_, 'gil> {
+impl<'gil> Prescan<'_, 'gil> {
     /// Looks at an object that the collector knows, and at what it refers to.
-    fn look(&mut self, object: Ref<'gil>) -> Result<(), Stopped> {
+    fn look(
+        &mut self,
+        classifier: &mut Classifier<'_, 'gil>,
+        object: Ref<'gil>,
+    ) -> Result<(), Stopped> {
         let heap = self.heap;
-        self.tracked.all += 1;
         self.tracked.born_immortal += u64::from(heap.is_immortal(object));
-        let treatment = self.classifier.of(object);
+        let treatment = classifier.of(object);
         match treatment {
             Treatment::Mortal(reason, _) => self.kept.add(object, reason)?,
             Treatment::Foreign(_) => {
@@ -163,50 +189,46 @@ impl<'gil> Prescan<'_, '_, 'gil> {
             Treatment::Weak(_) => self.awaited(object)?,
             _ => {}
         }
-        let Some(traverse) = treatment.traverse() else {
-            return Ok(());
-        };
-        let counts = self.frames.filter(|frames| frames.is_one(heap, object));
+        let is_frame = self
+            .frames
+            .is_some_and(|frames| frames.is_one(heap, object));
         let mut links = Links::of(heap, object, treatment);
-        let owns = Owners::may_own(treatment);
-        heap.each_reference(object, traverse, |referent| {
-            let met = self.meet(referent, 0)?;
-            if owns {
-                self.owners.note(heap, object, referent, met)?;
-            }
-            if counts.is_some() {
-                self.kept.add(referent, Reason::Frame)?;
-            }
-            if let Some(links) = &mut links {
-                links.see(referent, met);
+        let mut see = |classifier: &mut Classifier<'_, 'gil>, reference: &Reference<'gil>| {
+            self.meet(reference)?;
+            let Reference { from, to, met, .. } = *reference;
+            if from != object {
+                return Ok(());
             }
             match (treatment, met) {
-                (Treatment::Module(_), Treatment::Dict(_)) => {
-                    self.owners.add_namespace(referent)?
+                (_, Treatment::Leaf | Treatment::Text) => {
+                    self.untracked += u64::from(heap.count(to) == 1);
                 }
-                // Its attributes, where they are in a dict of its own.
-                (Treatment::Instance(_), Treatment::Dict(traverse))
-                    if heap.count(referent) == 1 =>
-                {
-                    if let Some(links) = &mut links {
-                        heap.each_reference(referent, traverse, |value| {
-                            let met = self.classifier.of(value);
-                            links.see(value, met);
-                            Ok::<_, Stopped>(())
-                        })?;
-                    }
-                }
+                (Treatment::Module(_), Treatment::Dict(_)) => self.owners.add_namespace(to)?,
                 _ => {}
             }
-            Ok::<_, Stopped>(())
-        })?;
-        links.map_or(Ok(()), |links| links.keep(&mut self.kept, &mut self.ends))
+            if is_frame {
+                self.kept.add(to, Reason::Frame)?;
+            }
+            match &mut links {
+                Some(links) => links.see(classifier, to, met),
+                None => Ok(()),
+            }
+        };
+        references::each_of(heap, classifier, object, treatment, &mut see)?;
+        if let Some(links) = links {
+            links.keep(&mut self.kept)?;
+        }
+        let room = NOTES * (self.tracked.all + self.untracked) as usize + FEW_NOTES;
+        self.owners
+            .stay_below(room.saturating_sub(self.kept.bytes()));
+        Ok(())
     }
 
     /// An object that another refers to. What the collector knows is looked at by itself.
-    fn meet(&mut self, object: Ref<'gil>, depth: u32) -> Result<Treatment<'gil>, Stopped> {
-        let treatment = self.classifier.of(object);
-        match treatment {
+    fn meet(&mut self, reference: &Reference<'gil>) -> Result<(), OutOfMemory> {
+        self.owners.note(self.heap, reference)?;
+        let object = reference.to;
+        match reference.met {
             Treatment::Mortal(reason, None) if self.seen.is_new(object) => {
                 self.kept.add(object, reason)?;
             }
@@ -217,25 +239,17 @@ impl<'gil> Prescan<'_, '_, 'gil> {
                     self.tally.add(object, class)?;
                 }
             }
-            Treatment::Dict(traverse) | Treatment::Tuple(traverse)
-                if depth < DEPTH
-                    && self.heap.count(object) <= MOST_LOOKS
-                    && !self.heap.is_tracked(object) =>
-            {
-                let heap = self.heap;
-                heap.each_reference(object, traverse, |item| {
-                    let met = self.meet(item, depth + 1)?;
-                    self.owners.note(heap, object, item, met)?;
-                    Ok::<_, Stopped>(())
-                })?;
-            }
             _ => {}
         }
-        Ok(treatment)
+        Ok(())
     }
 
     /// Looks at what arrays refer to, those that are items of others included.
-    fn look_into_arrays(&mut self, gil: &Gil<'_>) -> Result<(), Stopped> {
+    fn look_into_arrays(
+        &mut self,
+        gil: &Gil<'_>,
+        classifier: &mut Classifier<'_, 'gil>,
+    ) -> Result<(), Stopped> {
         let heap = self.heap;
         loop {
             let round = self.arrays.round()?;
@@ -243,11 +257,10 @@ impl<'gil> Prescan<'_, '_, 'gil> {
                 return Ok(());
             }
             for &array in round.as_slice() {
-                let items = heap.each_in_buffer(gil, array, |item| {
-                    let met = self.meet(item, 0)?;
-                    self.owners.note(heap, array, item, met)?;
-                    Ok::<_, Stopped>(())
-                })?;
+                let mut meet = |_: &mut Classifier<'_, 'gil>, reference: &Reference<'gil>| {
+                    Ok(self.meet(reference)?)
+                };
+                let items = references::each_in_array(gil, heap, classifier, array, &mut meet)?;
                 self.arrays.note(array, items)?;
             }
         }

@@ -24,8 +24,37 @@ pub enum Reason {
 }
 
 impl Reason {
+    const ALL: [Self; 8] = [
+        Self::Finalizer,
+        Self::Named,
+        Self::Awaited,
+        Self::Foreign,
+        Self::Owner,
+        Self::Linked,
+        Self::Lock,
+        Self::Frame,
+    ];
+
+    /// That of a number below 8 which was made of one (`as u8`).
+    pub fn of_tag(tag: u8) -> Self {
+        Self::ALL[usize::from(tag)]
+    }
+
     /// The end of such an object matters: whoever holds it stays mortal, too.
     pub fn has_owners(self) -> bool {
         self <= Self::Owner
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    #[test]
+    fn a_reason_comes_back() {
+        for (number, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, number);
+            assert_eq!(Reason::of_tag(reason as u8), reason);
+        }
     }
 }

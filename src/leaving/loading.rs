@@ -12,13 +12,14 @@ use crate::linux::signals::{self, Mask, SignalHandler, STOP};
 static LOADING: AtomicBool = AtomicBool::new(false);
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// pycow is there, and will learn when there are handlers. `handler` calls [`told`].
+/// pycow was loaded. `handler` calls [`told`].
 pub fn begins(handler: SignalHandler) {
     LOADING.store(signals::hear(STOP, handler), Relaxed);
 }
 
-/// Another program is next, which is to ignore the signal.
-pub fn is_left_to_program() {
+/// pycow is off, will not learn when there are handlers, or another program is next: the signal is ignored
+/// after all.
+pub fn is_left_to_host() {
     if LOADING.swap(false, Relaxed) {
         signals::ignore(STOP);
     }

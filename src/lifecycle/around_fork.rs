@@ -62,7 +62,7 @@ pub fn awaits_master() -> bool {
 /// reload would be its end.
 pub fn execs(handlers: &Handlers) {
     stand_in::is_over(handlers.ending);
-    loading::is_left_to_program();
+    loading::is_left_to_host();
     if Plugin::get().is_some_and(|plugin| plugin.host.master_pid() == process::pid()) {
         signals::ignore(GRACEFUL);
     }

@@ -35,16 +35,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The functions of the door that uWSGI's own code is to call instead of libc's.
-pub type Redirect = fn(&Host) -> Redirected;
+#[derive(Clone, Copy)]
+pub struct Redirect {
+    /// From the plugin's load on: whether what starts a program does.
+    pub programs: fn(&Host) -> bool,
+    /// From `init` on: all others.
+    pub others: fn(&Host) -> Redirected,
+}
 
 // While the configuration is read.
 
 /// pycow was loaded: is this a uWSGI that it knows?
-pub fn load() {
+pub fn load(redirect: Redirect, handlers: &Handlers) {
     let symbols = loaded::defining(c"uwsgi_plugin_get").unwrap_or(Symbols::NONE);
     uwsgi_log::install(symbols);
     match Host::open(symbols) {
         Ok(host) => {
+            // A program ignores the signal that is kept from now on.
+            if (redirect.programs)(&host) {
+                loading::begins(handlers.loading);
+            }
             *lock(&LOADED) = Some((host, Config::default()));
         }
         Err(reason) => off(&reason),
@@ -74,7 +84,7 @@ fn refuse(error: &dyn fmt::Display) {
 // Once it is complete, before Python starts.
 
 /// Stand before the Python plugin's callbacks, and in uWSGI's own calls of libc.
-pub fn init(callbacks: &Callbacks, redirect: Redirect, handlers: &Handlers) {
+pub fn init(callbacks: &Callbacks, redirect: Redirect) {
     let Some((host, config)) = lock(&LOADED).take() else {
         return;
     };
@@ -86,9 +96,9 @@ pub fn init(callbacks: &Callbacks, redirect: Redirect, handlers: &Handlers) {
         Ok(python) => python,
         Err(reason) => return off(&reason),
     };
-    let redirected = redirect(&host);
-    if redirected.waits {
-        loading::begins(handlers.loading);
+    let redirected = (redirect.others)(&host);
+    if !redirected.waits {
+        loading::is_left_to_host();
     }
     if redirected.fork && config.fork == ForkPolicy::Cpython {
         // Both do, in places of their own, a part of what pycow does around every fork.
@@ -112,6 +122,7 @@ pub fn init(callbacks: &Callbacks, redirect: Redirect, handlers: &Handlers) {
 }
 
 fn off(reason: &dyn fmt::Display) {
+    loading::is_left_to_host();
     log::error!("{reason}: pycow is off, uWSGI goes on without it");
 }
 

@@ -30,6 +30,11 @@ pub fn watched() -> Option<Watched> {
     Plugin::get().zip(process.flatten())
 }
 
+/// Several requests share the thread that waits, which asks for several events.
+pub fn is_async() -> bool {
+    Plugin::get().is_some_and(|plugin| plugin.host.is_async())
+}
+
 /// uWSGI's own code is about to wait for events, under the mask that is the answer; then
 /// [`wait_is_over`] follows.
 pub fn wait_begins((plugin, process): Watched) -> Mask {
@@ -55,6 +60,11 @@ pub fn thread_has_waited() {
 /// Nobody waits for events any more: who was about to is answered that it was interrupted.
 pub fn loops_end() -> bool {
     threads::loops_end()
+}
+
+/// The lock at that address is one of uWSGI's threads.
+pub fn is_of_threads(lock: usize) -> bool {
+    Plugin::get().is_some_and(|plugin| plugin.host.locks.have(lock))
 }
 
 /// uWSGI's own code is about to wait for a lock; [`lock_is_had`] follows.

@@ -72,12 +72,12 @@ impl<T: Copy> MmapVec<T> {
         Some(unsafe { self.start.add(self.length).read() })
     }
 
-    /// Of neighbours that are the `same` keeps the first.
-    pub fn dedup_by(&mut self, same: impl Fn(&T, &T) -> bool) {
+    /// Of neighbours that are the `same` keeps the first; those before the place `start` are left alone.
+    pub fn dedup_from(&mut self, start: usize, same: impl Fn(&T, &T) -> bool) {
         let values = self.as_mut_slice();
-        let mut kept = 0;
-        for at in 0..values.len() {
-            if at == 0 || !same(&values[at], &values[kept - 1]) {
+        let mut kept = start;
+        for at in start..values.len() {
+            if at == start || !same(&values[at], &values[kept - 1]) {
                 values[kept] = values[at];
                 kept += 1;
             }
@@ -170,7 +170,9 @@ mod tests {
         for value in [1, 1, 2, 3, 3, 3, 1] {
             pages.push(value).unwrap();
         }
-        pages.dedup_by(|a, b| a == b);
+        pages.dedup_from(1, |a, b| a == b);
+        assert_eq!(pages.as_slice(), [1, 1, 2, 3, 1]);
+        pages.dedup_from(0, |a, b| a == b);
         assert_eq!(pages.as_slice(), [1, 2, 3, 1]);
     }
 

@@ -11,7 +11,7 @@
 use std::{
     ffi::c_int,
     ptr,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed},
 };
 
 use super::{clock, signals::Mask};
@@ -67,6 +67,29 @@ pub fn uncancelled(body: impl FnOnce()) {
     unsafe { pthread_setcancelstate(before, ptr::null_mut()) };
 }
 
+/// Processes share that lock. uWSGI has such locks (core/lock.c), CPython and other libraries have none.
+///
+/// # Safety
+/// A lock that was initialized.
+pub unsafe fn is_shared(mutex: *const libc::pthread_mutex_t) -> bool {
+    /// Where glibc keeps the kind of a lock, and its `PTHREAD_MUTEX_PSHARED_BIT` (nptl/pthreadP.h). Programs have
+    /// that layout compiled in (`PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP`).
+    const KIND: usize = 4;
+    const SHARED: i32 = 128;
+    // SAFETY: the caller's promise: a word of the lock that others may change, as a whole.
+    let kind = unsafe { AtomicI32::from_ptr(mutex.cast::<i32>().add(KIND).cast_mut()) };
+    kind.load(Relaxed) & SHARED != 0
+}
+
+/// pthread_mutex_lock(3) as it is.
+///
+/// # Safety
+/// As of pthread_mutex_lock(3).
+pub unsafe fn lock_uncancelled(mutex: *mut libc::pthread_mutex_t) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { pthread_mutex_lock(mutex) }
+}
+
 /// pthread_mutex_lock(3), which itself is no place at which a thread is cancelled.
 ///
 /// # Safety
@@ -74,7 +97,7 @@ pub fn uncancelled(body: impl FnOnce()) {
 pub unsafe fn lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
     if !ASKED.load(Relaxed) {
         // SAFETY: the caller's promise.
-        return unsafe { pthread_mutex_lock(mutex) };
+        return unsafe { lock_uncancelled(mutex) };
     }
     // SAFETY: between the two changes of its type this thread calls nothing but the lock. It has what
     // it waited for, at most, and its process leaves.
@@ -84,6 +107,14 @@ pub unsafe fn lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
         pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, ptr::null_mut());
         answer
     }
+}
+
+/// That address is on the stack of the function that called, or of one above it.
+pub fn is_in_frame_above(address: usize) -> bool {
+    /// More than a frame of the few that this looks at.
+    const FRAMES: usize = 64 << 10;
+    let own = 0_u8;
+    address.wrapping_sub((&raw const own).addr()) < FRAMES
 }
 
 /// What epoll_wait(2) answers where a signal has ended it.
@@ -139,4 +170,53 @@ pub unsafe fn epoll(
     // acted upon when its grace is over.
     // SAFETY: the caller's promise.
     mask.in_force(|| unsafe { epoll_wait(queue, events, count, timeout) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::MaybeUninit;
+
+    use super::*;
+
+    #[test]
+    fn what_is_on_the_stack_is_told_from_the_heap() {
+        let (here, elsewhere) = (0_u8, Box::new(0_u8));
+        assert!(is_in_frame_above((&raw const here).addr()));
+        assert!(!is_in_frame_above((&raw const *elsewhere).addr()));
+    }
+
+    /// A lock with those attributes.
+    fn is_shared_with(set: impl FnOnce(*mut libc::pthread_mutexattr_t)) -> bool {
+        let mut attributes = MaybeUninit::uninit();
+        let mut mutex = MaybeUninit::uninit();
+        // SAFETY: both are initialized by the functions for that, and used after it.
+        unsafe {
+            assert_eq!(libc::pthread_mutexattr_init(attributes.as_mut_ptr()), 0);
+            set(attributes.as_mut_ptr());
+            let made = libc::pthread_mutex_init(mutex.as_mut_ptr(), attributes.as_ptr());
+            assert_eq!(made, 0);
+            is_shared(mutex.as_ptr())
+        }
+    }
+
+    #[test]
+    fn a_lock_that_processes_share_is_told_from_others() {
+        let shared = libc::PTHREAD_PROCESS_SHARED;
+        // SAFETY: attributes that were initialized.
+        unsafe {
+            assert!(is_shared_with(|it| {
+                libc::pthread_mutexattr_setpshared(it, shared);
+            }));
+            // As uWSGI makes them, where the kernel can.
+            assert!(is_shared_with(|it| {
+                libc::pthread_mutexattr_setpshared(it, shared);
+                libc::pthread_mutexattr_setprotocol(it, libc::PTHREAD_PRIO_INHERIT);
+                libc::pthread_mutexattr_setrobust(it, libc::PTHREAD_MUTEX_ROBUST);
+            }));
+            assert!(!is_shared_with(|_| {}));
+            assert!(!is_shared_with(|it| {
+                libc::pthread_mutexattr_settype(it, libc::PTHREAD_MUTEX_RECURSIVE);
+            }));
+        }
+    }
 }

@@ -37,6 +37,42 @@ impl<'gil> Ref<'gil> {
     }
 }
 
+/// An object and a number below 8 in one word, since objects lie at multiples of 8. They are ordered by
+/// address, then by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tagged<'gil> {
+    word: NonNull<PyObject>,
+    held: PhantomData<&'gil PyObject>,
+}
+
+const TAGS: usize = 7;
+
+impl<'gil> Ref<'gil> {
+    /// With a number, of which the lowest three bits count.
+    pub fn tagged(self, tag: u8) -> Tagged<'gil> {
+        Tagged {
+            word: self
+                .object
+                .map_addr(|address| address | (usize::from(tag) & TAGS)),
+            held: PhantomData,
+        }
+    }
+}
+
+impl<'gil> Tagged<'gil> {
+    /// The object.
+    pub fn object(self) -> Ref<'gil> {
+        let object = self.word.as_ptr().map_addr(|address| address & !TAGS);
+        // SAFETY: what `tagged` was given, so it is not NULL and lives as long.
+        unsafe { Ref::new(NonNull::new_unchecked(object)) }
+    }
+
+    /// The number.
+    pub fn tag(self) -> u8 {
+        (self.word.addr().get() & TAGS) as u8
+    }
+}
+
 impl<'gil> Class<'gil> {
     /// The class as the object that it is, too.
     pub fn as_object(self) -> Ref<'gil> {

@@ -10,6 +10,7 @@ use std::{
 use super::{
     abi::{uwsgi_option, uwsgi_plugin, HEADER},
     header::{self, HeaderError},
+    locks::Locks,
     python_plugin::PythonPlugin,
 };
 use crate::symbols::Symbols;
@@ -35,6 +36,8 @@ pub enum HostError {
 /// The functions of the running uWSGI. All of them stand in every 2.0.x.
 pub struct Host {
     symbols: Symbols,
+    /// Those of its threads.
+    pub locks: Locks,
     /// Members of its `struct uwsgi_plugin`.
     plugin_members: usize,
     plugin_get: PluginGet,
@@ -75,6 +78,7 @@ impl Host {
         unsafe {
             Ok(Self {
                 symbols,
+                locks: Locks::of(symbols),
                 plugin_members,
                 plugin_get: mem::transmute::<NonNull<c_void>, PluginGet>(plugin_get),
                 opt_get: mem::transmute::<NonNull<c_void>, OptGet>(opt_get),

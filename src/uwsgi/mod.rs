@@ -7,6 +7,7 @@ mod elf;
 pub mod header;
 pub mod hooks;
 pub mod host;
+mod locks;
 pub mod log;
 pub mod logvars;
 pub mod metrics;

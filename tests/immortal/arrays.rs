@@ -26,7 +26,7 @@ pub fn immortal_with_libraries(app: &str) -> impl Iterator<Item = Uwsgi> + '_ {
 
 /// Arrays to whose items nobody else refers; `/` names what is not immortal of them, and what is; `/drop` drops
 /// those that own something; `/resize` resizes one.
-const ARRAYS: &str = r#"
+pub const ARRAYS: &str = r#"
 import sys, threading
 import numpy
 

@@ -8,6 +8,7 @@ mod ends;
 mod greenlets;
 mod links;
 mod marks;
+mod notes;
 mod old_abi;
 mod owners;
 mod policy;

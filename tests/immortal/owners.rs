@@ -4,7 +4,7 @@ use pycow_testkit::immortal;
 
 /// Whoever holds a resource, in every way there is; `/drop` drops them all. Answers which resources are
 /// still there.
-const OWNERS: &str = r#"
+pub const OWNERS: &str = r#"
 import collections, functools, os, tempfile, types, weakref
 
 alive = set()

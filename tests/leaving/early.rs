@@ -95,6 +95,22 @@ fn who_stops_an_instance_that_is_loading_is_heard() {
     }
 }
 
+/// Plugins are loaded by then, and not set up yet.
+#[test]
+fn who_stops_an_instance_before_python_starts_is_heard() {
+    let told = |uwsgi: Uwsgi| {
+        let uwsgi = uwsgi.set("hook-asap", "exec:kill -TERM $PPID");
+        uwsgi.app(HELLO).launch()
+    };
+    for host in one_of_each() {
+        let uwsgi = told(Uwsgi::on(&host).with_pycow());
+        assert!(uwsgi.ends_within(Duration::from_secs(50)), "{}", host.name);
+    }
+    let stock = told(Uwsgi::on(&default_host()));
+    stock.await_accepting(1);
+    assert!(!stock.ends_within(Duration::from_secs(3)));
+}
+
 /// What pycow keeps for a child is none of what a program finds that uWSGI starts.
 #[test]
 fn a_program_that_uwsgi_starts_ignores_what_it_ignores_in_stock() {
@@ -114,10 +130,11 @@ fn a_program_that_uwsgi_starts_ignores_what_it_ignores_in_stock() {
                 "hook-post-fork",
                 "exec:sed s/^/born-/ /proc/self/status >&2",
             )
+            .set("hook-asap", "exec:sed s/^/asap-/ /proc/self/status >&2")
             .set("hook-as-user", "exec:sed s/^/user-/ /proc/self/status >&2")
             .through("trap '' INT; exec \"$@\"")
             .start();
-        let programs = ["user", "early", "daemon", "born", "late"];
+        let programs = ["asap", "user", "early", "daemon", "born", "late"];
         programs.map(|name| uwsgi.await_log(&format!("{name}-SigIgn:")))
     };
     for host in one_of_each() {

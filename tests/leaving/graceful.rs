@@ -232,3 +232,39 @@ fn idle_workers_do_not_wait_for_their_grace() {
         }
     }
 }
+
+/// An event loop of the application's waits in a request, one event at a time: where CPython has its `select` built in
+/// and is a part of uWSGI's own object, through the call by which uWSGI waits for requests.
+const LOOPS: &str = r#"
+import asyncio
+
+def application(env, start):
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()
+    start("200 OK", [])
+    return [b"whole"]
+"#;
+
+/// Which thread served last, and which one waits now, is chance.
+#[test]
+fn nor_do_those_whose_requests_waited_in_a_loop_of_their_own() {
+    for host in one_of_each() {
+        for round in 1..=4 {
+            let uwsgi = with_app(&host, &format!("{HOOKS}{LOOPS}"))
+                .set("threads", 3)
+                .set("pycow-exit-grace", 50)
+                .set("worker-reload-mercy", 100)
+                .start();
+            let worker = super::only_worker(&uwsgi);
+            for _ in 0..9 + round {
+                assert_eq!(uwsgi.get("/").body, "whole");
+            }
+            uwsgi.settle();
+            uwsgi.kill(worker, SIGTERM);
+            let what = format!("{}, round {round}", host.name);
+            assert!(proc::gone_within(worker, Duration::from_secs(40)), "{what}");
+            assert_eq!(said(&uwsgi.log(), worker), in_order(&host), "{what}");
+        }
+    }
+}

@@ -12,13 +12,14 @@ asked() {
 # matrix_host FLAVOUR REQUIREMENT MINOR WHY: one more host, in a folder of its own, if it is asked for; if it
 # cannot be had, a note there says why.
 matrix_host() {
-    local name python dir command why=$4 how=(--no-cache-dir --no-binary uwsgi)
+    local name python dir command why=$4 make=venv how=(--no-cache-dir --no-binary uwsgi)
     name=$(host_name "$1" "$2" "$3")
     asked "$name" && python=$(python_for "$3") || return 0
+    [[ $2 == *-static ]] && make=static_venv
     [[ $1 == pyuwsgi ]] && how=(--only-binary pyuwsgi)
     mkdir -p "$HOSTS/matrix"
     rm -f "$HOSTS/matrix/$name.skipped"
-    if (HOSTS=$HOSTS/matrix && venv "$name" "$python" "${how[@]}" "$2"); then
+    if (HOSTS=$HOSTS/matrix && "$make" "$name" "$python" "${how[@]}" "${2%-static}"); then
         dir=$HOSTS/matrix/$name
         [[ $dir/.answered -nt $dir/.stamp ]] && return
         command=$dir/bin/uwsgi
@@ -32,6 +33,34 @@ matrix_host() {
     fi
     say "skipped $name: $why"
     echo "$why" >"$HOSTS/matrix/$name.skipped"
+}
+
+# static_venv NAME PYTHON PIP-ARGUMENT...: as venv, of a uWSGI that has CPython's code in its own file, as it is built
+# where there is no shared libpython. A CPython that has both says so: it is made to say no while uWSGI is built.
+static_venv() {
+    local name=$1 python=$2 dir=$HOSTS/$1 says=$HOSTS/$1/says stamp
+    shift 2
+    stamp="$dir $("$python" -V) $python static $*"
+    is_made "$name" "$stamp" && return
+    quietly "$python" -m venv "$dir" && mkdir "$says" &&
+        cat >"$says/sitecustomize.py" <<'PY' &&
+import sysconfig
+
+modules = [sysconfig]
+try:
+    from distutils import sysconfig as older
+    modules.append(older)
+except ImportError:
+    pass
+for module in modules:
+    said = module.get_config_vars()
+    said.update(Py_ENABLE_SHARED=0, LDLIBRARY=said["LIBRARY"])
+PY
+        quietly "$dir/bin/python" -m pip install --quiet setuptools wheel &&
+        PYTHONPATH=$says quietly "$dir/bin/python" -m pip install --quiet --no-build-isolation "$@" &&
+        [[ $(ldd "$dir/bin/uwsgi") != *libpython* ]] && printf '%s\n' "$stamp" >"$dir/.stamp" && return
+    rm -rf "$dir"
+    return 1
 }
 
 # matrix WORDS: those hosts. Each release on a CPython of its time, so that old ones meet old ones.
@@ -48,6 +77,9 @@ matrix() {
     done
     for minor in "${MINORS[@]}"; do
         [[ " $default 12 13 " == *" $minor "* ]] || matrix_host pypi "$UWSGI" "$minor" 'it does not compile here'
+    done
+    for release in 2.0.31:12 2.0.24:10 2.0.21:8; do
+        matrix_host pypi "uwsgi==${release%:*}-static" "${release#*:}" 'no static libpython, or it does not compile here'
     done
     for release in focal:8 jammy:10; do
         matrix_ubuntu "${release%:*}" "${release#*:}"

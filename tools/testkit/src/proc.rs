@@ -81,6 +81,11 @@ pub fn scheduled_seconds(pid: i32) -> f64 {
     tasks.flatten().map(of_task).sum()
 }
 
+/// A size in its `status`, in bytes; `VmHWM` is the most memory that it ever had.
+pub fn status(pid: i32, name: &str) -> u64 {
+    kilobytes(&read(pid, "status"), &format!("{name}:"))
+}
+
 /// Address space.
 pub fn vsz(pid: i32) -> u64 {
     number(&stat(pid)[VSIZE])
