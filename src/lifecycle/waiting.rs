@@ -16,7 +16,8 @@ pub fn times_told() -> u32 {
 
 /// This is a worker that was told once more than `seen`, and has a request to end first.
 pub fn ends_its_request(seen: &mut u32) -> bool {
-    let is_told = mem::replace(seen, times_told()) != *seen;
+    let now = times_told();
+    let is_told = mem::replace(seen, now) != now;
     is_told && known().is_some_and(|(plugin, process)| safe_points::is_busy(plugin, process))
 }
 

@@ -2,6 +2,8 @@
 
 use pycow_testkit::immortal;
 
+use super::GROWTH;
+
 /// Queues that a worker appends to and takes from; `/NAME` does 30,000 times both and answers by how many kilobytes
 /// the process has grown.
 const CHAINS: &str = r#"
@@ -83,23 +85,16 @@ queues = {
     "known end": KnownEnd(3), "attributes": Attributes(3), "both": Both(3), "named": Named(3),
 }
 
-def size():
-    return int(open("/proc/self/statm").read().split()[1]) * 4
-
 def application(env, start):
     start("200 OK", [])
-    queue = queues[env["PATH_INFO"][1:]]
-    queue.work(3000)
-    before = size()
-    queue.work(30000)
-    return [b"%d" % (size() - before)]
+    return growth(queues[env["PATH_INFO"][1:]], 30000)
 "#;
 
 #[test]
 fn chains_do_not_grow() {
     for host in immortal::hosts() {
         let uwsgi = immortal::uwsgi(&host, "from chains import application");
-        let uwsgi = uwsgi.file("chains.py", CHAINS);
+        let uwsgi = uwsgi.file("chains.py", &format!("{GROWTH}{CHAINS}"));
         let uwsgi = uwsgi.set("pycow-mortal", "chains.Named.Step").start();
         let mut grown = Vec::new();
         for name in [

@@ -2,6 +2,8 @@
 
 use pycow_testkit::immortal;
 
+use super::GROWTH;
+
 /// Structures whose links are made and dropped over and over, some of them preloaded; `/NAME` does 100,000
 /// operations and answers by how many kilobytes the process has grown.
 const LINKED: &str = r#"
@@ -103,22 +105,15 @@ structures = {
     "asyncio": Asyncio(), "threads": Threads(),
 }
 
-def size():
-    return int(open("/proc/self/statm").read().split()[1]) * 4
-
 def application(env, start):
     start("200 OK", [])
-    structure = structures[env["PATH_INFO"][1:]]
-    structure.work(10000)
-    before = size()
-    structure.work(100000)
-    return [b"%d" % (size() - before)]
+    return growth(structures[env["PATH_INFO"][1:]], 100000)
 "#;
 
 #[test]
 fn linked_structures_do_not_grow() {
     for host in immortal::hosts() {
-        let uwsgi = immortal::uwsgi(&host, LINKED).start();
+        let uwsgi = immortal::uwsgi(&host, &format!("{GROWTH}{LINKED}")).start();
         for name in [
             "empty", "one", "many", "slots", "lru", "lru50", "lists", "lists50", "tee", "cached",
             "asyncio", "threads",

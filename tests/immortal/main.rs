@@ -13,3 +13,16 @@ mod old_abi;
 mod owners;
 mod policy;
 mod shared;
+
+/// Python's `growth`: by how many kilobytes the process grows while a structure does so many operations, after
+/// a tenth of them.
+const GROWTH: &str = r#"
+def size():
+    return int(open("/proc/self/statm").read().split()[1]) * 4
+
+def growth(structure, operations):
+    structure.work(operations // 10)
+    before = size()
+    structure.work(operations)
+    return [b"%d" % (size() - before)]
+"#;

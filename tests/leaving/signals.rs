@@ -194,36 +194,3 @@ def application(env, start):
         }
     }
 }
-
-/// Stock ends it at once: a reload, which is told by SIGHUP, waits for no mule longer than a stop does.
-#[test]
-fn a_mule_that_is_blocked_in_c_has_no_more_than_its_grace() {
-    // No signal interrupts that wait.
-    const MULE: &str = r#"
-import ctypes, os
-os.write(2, b"%d says: blocked\n" % os.getpid())
-ctypes.CDLL(None).pthread_mutex_lock((ctypes.c_char * 40)(1))
-"#;
-    for host in one_of_each() {
-        for signal in [SIGHUP, SIGINT, SIGTERM] {
-            let uwsgi = with_app(&host, "").set("pycow-exit-grace", 1);
-            let path = uwsgi.dir().join("mule.py");
-            let uwsgi = uwsgi
-                .file("mule.py", MULE)
-                .set("mule", path.display())
-                .start();
-            let line = uwsgi.await_log("says: blocked");
-            let (mule, _) = line.split_once(' ').unwrap();
-            let mule = mule.parse().unwrap();
-            proc::await_idle(mule);
-            uwsgi.kill(mule, signal);
-            uwsgi.await_gone(mule);
-            let line = farewell(&uwsgi.log(), mule).to_owned();
-            assert!(
-                line.ends_with("hooks not run: it did not come to an end in time"),
-                "{}, {signal}: {line}",
-                host.name
-            );
-        }
-    }
-}

@@ -8,6 +8,12 @@ use super::table::{mode, Mode, Reload};
 const LOOPS: &str = "LOOPS/usr/lib/uwsgi/plugins";
 const MODULES: &str = "LOOPS/usr/lib/python3/dist-packages";
 
+/// A shell in the place of an instance that leaves for the background: passes signals on, and shows its log.
+const DAEMON: &str = "\"$@\"; until [ -s DIR/pid ]; do sleep 0.05; done; pid=$(cat DIR/pid); \
+    trap \"kill -HUP $pid\" HUP; trap \"kill -TERM $pid\" TERM; \
+    tail -n +1 --pid=$pid -f DIR/log & tail=$!; \
+    while kill -0 $tail 2>/dev/null; do wait $tail; done; exit 0";
+
 /// All of them.
 pub const SPECIAL: &[Mode] = &[
     Mode {
@@ -85,24 +91,14 @@ hook-accepting = print:pycow-testkit: a worker accepts
         )
     },
     Mode {
-        through: Some(
-            "\"$@\"; until [ -s DIR/pid ]; do sleep 0.05; done; pid=$(cat DIR/pid); \
-             trap \"kill -HUP $pid\" HUP; trap \"kill -TERM $pid\" TERM; \
-             tail -n +1 --pid=$pid -f DIR/log & tail=$!; \
-             while kill -0 $tail 2>/dev/null; do wait $tail; done; exit 0",
-        ),
+        through: Some(DAEMON),
         ..mode(
             "daemonize",
             &[("daemonize", "DIR/log"), ("pidfile", "DIR/pid")],
         )
     },
     Mode {
-        through: Some(
-            "\"$@\"; until [ -s DIR/pid ]; do sleep 0.05; done; pid=$(cat DIR/pid); \
-             trap \"kill -HUP $pid\" HUP; trap \"kill -TERM $pid\" TERM; \
-             tail -n +1 --pid=$pid -f DIR/log & tail=$!; \
-             while kill -0 $tail 2>/dev/null; do wait $tail; done; exit 0",
-        ),
+        through: Some(DAEMON),
         ..mode(
             "daemonize2",
             &[

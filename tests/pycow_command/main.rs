@@ -3,4 +3,5 @@
 
 mod check;
 mod command;
+mod ini;
 mod install;

@@ -2,7 +2,7 @@
 
 use std::{fs, thread, time::Duration};
 
-use pycow_testkit::signal::SIGTERM;
+use pycow_testkit::signal::{SIGHUP, SIGINT, SIGTERM};
 use pycow_testkit::{is_long, one_of_each, times, Host, Instance};
 
 use super::{has_left, hooks_of, Random, Who};
@@ -175,6 +175,7 @@ fn a_spooler_leaves_in_the_middle_of_a_task() {
     }
 }
 
+/// Stock ends it at once: a reload, which is told by SIGHUP, waits for no mule longer than a stop does.
 #[test]
 fn a_mule_that_is_blocked_in_c_leaves_after_the_grace() {
     // A mutex of somebody else's: no signal interrupts that wait (pthread_mutex_lock(3)).
@@ -184,24 +185,27 @@ os.write(2, b"%d is blocked\n" % os.getpid())
 ctypes.CDLL(None).pthread_mutex_lock((ctypes.c_char * 40)(1))
 "#;
     for host in one_of_each() {
-        let program = format!("import os\n{BLOCKED}");
-        let uwsgi = Who::Pycow.on(&host).app(APP).file("work.py", &program);
-        let program = uwsgi.dir().join("work.py");
-        let uwsgi = uwsgi
-            .set("mule", program.display())
-            .set("pycow-exit-grace", 1)
-            .start();
-        let [mule] = pids(&[uwsgi.await_log(" is blocked")])[..] else {
-            unreachable!()
-        };
-        pycow_testkit::proc::await_idle(mule);
-        uwsgi.kill(mule, SIGTERM);
-        assert!(has_left(&uwsgi, mule), "{}", host.name);
-        let line = uwsgi.await_log(&format!("(pid {mule}) leaves after "));
-        assert!(
-            line.ends_with("hooks not run: it did not come to an end in time"),
-            "{line}"
-        );
-        assert_eq!(hooks_of(&uwsgi.log(), &[mule]), 0);
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            let program = format!("import os\n{BLOCKED}");
+            let uwsgi = Who::Pycow.on(&host).app(APP).file("work.py", &program);
+            let program = uwsgi.dir().join("work.py");
+            let uwsgi = uwsgi
+                .set("mule", program.display())
+                .set("pycow-exit-grace", 1)
+                .start();
+            let [mule] = pids(&[uwsgi.await_log(" is blocked")])[..] else {
+                unreachable!()
+            };
+            pycow_testkit::proc::await_idle(mule);
+            uwsgi.kill(mule, signal);
+            let what = format!("{}, {signal}", host.name);
+            assert!(has_left(&uwsgi, mule), "{what}");
+            let line = uwsgi.await_log(&format!("(pid {mule}) leaves after "));
+            assert!(
+                line.ends_with("hooks not run: it did not come to an end in time"),
+                "{what}: {line}"
+            );
+            assert_eq!(hooks_of(&uwsgi.log(), &[mule]), 0, "{what}");
+        }
     }
 }
