@@ -64,14 +64,6 @@ impl<'gil> Treatment<'gil> {
             Self::Dict(_) | Self::Tuple(_) | Self::Instance(_) | Self::Other(_) | Self::Foreign(_)
         )
     }
-
-    /// An instance, which has attributes, rather than a container.
-    pub fn has_parts(self) -> bool {
-        matches!(
-            self,
-            Self::Instance(_) | Self::Foreign(_) | Self::Mortal(..)
-        )
-    }
 }
 
 /// The slots of classes written in Python.

@@ -13,7 +13,8 @@ use crate::python::{
 /// Looks them up in the interpreter. Only an imported module can have objects.
 ///
 /// `plain`: C classes whose objects are data, so that nothing but memory goes when one goes. `resources`: C
-/// classes without a finalizer whose objects give something back to the system when they go. `links`: what is
+/// classes without a finalizer whose objects give something back to the system when they go, and futures, which let
+/// go of whoever waits for them. `links`: what is
 /// appended to a link of these lasts as long as the link.
 const ASK: &CStr = c"
 import abc, functools, gc, itertools, sys, types
@@ -40,7 +41,8 @@ links = {link for link in links if link.__name__ in ('_tee', '_tee_dataobject', 
 links |= set(named('contextvars', 'Context'))
 plain = tuple(set(plain) - hidden - links)
 resources = tuple(named('mmap', 'mmap') + named('select', 'epoll') + named('_sqlite3', 'Connection')
-    + named('_ssl', '_SSLSocket') + named('_multiprocessing', 'SemLock') + [memoryview])
+    + named('_ssl', '_SSLSocket') + named('_multiprocessing', 'SemLock') + named('concurrent.futures._base', 'Future')
+    + [memoryview])
 locks = tuple(named('_thread', 'LockType lock RLock'))
 links = tuple(links)
 modules = (types.ModuleType,)

@@ -70,6 +70,9 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// To a container that the collector does not know refer no more than this.
+const FEW: u32 = 8;
+
 struct Marker<'a, 'c, 'gil> {
     heap: &'a Heap<'gil>,
     classifier: &'c mut Classifier<'a, 'gil>,
@@ -87,7 +90,7 @@ struct Marker<'a, 'c, 'gil> {
     tracked_immortal: u64,
 }
 
-/// Marks everything that a tracked object reaches, but for what is kept mortal.
+/// Marks everything that a tracked object reaches, but for what is kept mortal, which it hands back.
 pub fn mark<'a, 'gil>(
     gil: &Gil<'_>,
     heap: &'a Heap<'gil>,
@@ -98,7 +101,7 @@ pub fn mark<'a, 'gil>(
         arrays,
     }: Prescanned<'gil>,
     bytecode: Option<&Bytecode>,
-) -> Result<(Outcome, Marks), Unable> {
+) -> Result<(Outcome, Marks, KeptMortal<'gil>), Unable> {
     let mut marker = Marker {
         heap,
         classifier,
@@ -132,7 +135,7 @@ pub fn mark<'a, 'gil>(
         unseen: arrays.unseen(),
         ..marker.outcome(tracked)
     };
-    Ok((outcome, marker.marks))
+    Ok((outcome, marker.marks, marker.kept))
 }
 
 impl<'gil> Marker<'_, '_, 'gil> {
@@ -143,9 +146,16 @@ impl<'gil> Marker<'_, '_, 'gil> {
         }
         let treatment = self.classifier.of(object);
         if matches!(treatment, Treatment::Mortal(..)) || self.kept.why(object).is_some() {
-            if let Treatment::Code = treatment {
+            match treatment {
                 // Its constants may be marked all the same: others hold them, too.
-                self.mortal_code.push(object)?;
+                Treatment::Code => self.mortal_code.push(object)?,
+                // Nobody else shows what is in it. It is walked once for each that refers to it.
+                Treatment::Dict(_) | Treatment::Tuple(_)
+                    if self.heap.count(object) <= FEW && !self.heap.is_tracked(object) =>
+                {
+                    self.untracked.push(object)?;
+                }
+                _ => {}
             }
             return Ok(());
         }

@@ -31,6 +31,7 @@ use crate::{
 mod arrays;
 mod audit;
 mod classify;
+mod collectable;
 mod frames;
 mod kept;
 mod known;
@@ -38,6 +39,7 @@ mod layout;
 mod links;
 mod mark;
 mod owners;
+mod parts;
 mod prescan;
 mod reason;
 mod references;
@@ -46,6 +48,7 @@ mod tally;
 use arrays::Arrays;
 pub use audit::step as audit_step;
 use classify::Classifier;
+pub use collectable::Collectable;
 use frames::Frames;
 use known::Known;
 pub use mark::Outcome;
@@ -144,8 +147,13 @@ impl From<OutOfMemory> for Unable {
 
 /// Makes the heap of the current interpreter immortal, once it is proven that this can be done.
 ///
-/// To be called in the master, in its only thread that runs Python, right before `gc.freeze`.
-pub fn make(gil: &Gil<'_>, python: &Python, mortal: &[String]) -> Result<Outcome, Unable> {
+/// To be called in the master, in its only thread that runs Python, right before `gc.freeze`. What is
+/// not to be frozen comes beside the outcome.
+pub fn make<'gil>(
+    gil: &Gil<'gil>,
+    python: &Python,
+    mortal: &[String],
+) -> Result<(Outcome, Collectable<'gil>), Unable> {
     let layout = RefcountLayout::of(python.version()).ok_or(Unable::Version(python.version()))?;
     if cfg!(not(target_pointer_width = "64")) {
         return Err(Unable::Build("not a 64-bit build"));
@@ -166,12 +174,13 @@ pub fn make(gil: &Gil<'_>, python: &Python, mortal: &[String]) -> Result<Outcome
     let mut classifier = Classifier::new(&heap, &known, proof.slots)?;
     let arrays = Arrays::new(&heap, known.array(&heap));
     let seen = prescan::prescan(gil, &heap, &mut classifier, frames.as_ref(), arrays)?;
-    let (outcome, marks) = mark::mark(gil, &heap, &mut classifier, seen, proof.bytecode.as_ref())?;
+    let (outcome, marks, kept) =
+        mark::mark(gil, &heap, &mut classifier, seen, proof.bytecode.as_ref())?;
     if let (Some(bytecode), Some(frames)) = (&proof.bytecode, &frames) {
         for held in frames.of_stacks() {
             bytecode.trust_marks(gil, &heap, held)?;
         }
     }
     audit::begin(marks, layout);
-    Ok(outcome)
+    Ok((outcome, Collectable::among(gil, &heap, &kept)))
 }

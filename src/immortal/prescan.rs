@@ -7,6 +7,7 @@ use super::{
     kept::KeptMortal,
     links::Links,
     owners::Owners,
+    parts,
     reason::Reason,
     references::{self, Reference},
     tally::{Seen, Tally},
@@ -103,7 +104,7 @@ pub fn prescan<'a, 'gil>(
     owners.keep(gil, heap, classifier, &arrays, &mut kept)?;
     // Not before: the owners are told as they were when they were noted.
     classifier.counted(many);
-    keep_parts(heap, classifier, &mut kept)?;
+    parts::keep(heap, classifier, &mut kept)?;
     let is_tracked = |&(object, _): &(Ref<'gil>, Reason)| heap.is_tracked(object);
     tracked.kept = kept.all().filter(is_tracked).count() as u64;
     Ok(Prescanned {
@@ -134,36 +135,6 @@ fn keep_ends<'gil>(
                 kept.add(end, Reason::Linked)?;
             }
         }
-    }
-    kept.sort();
-    Ok(())
-}
-
-/// A dict that only one object has, such as that of its attributes, lets go of what is in it when the object
-/// ends, and so stays as mortal. Of a class that the operator named other containers do, too.
-fn keep_parts<'gil>(
-    heap: &Heap<'gil>,
-    classifier: &mut Classifier<'_, 'gil>,
-    kept: &mut KeptMortal<'gil>,
-) -> Result<(), Stopped> {
-    for place in 0..kept.known() {
-        let (object, reason) = kept.at(place);
-        let treatment = classifier.of(object);
-        let Some(traverse) = treatment.traverse().filter(|_| treatment.has_parts()) else {
-            continue;
-        };
-        heap.each_reference(object, traverse, |part| {
-            let is_part = heap.count(part) == 1
-                && match classifier.of(part) {
-                    Treatment::Dict(_) => true,
-                    Treatment::Tuple(_) | Treatment::Other(_) => reason == Reason::Named,
-                    _ => false,
-                };
-            if is_part {
-                kept.add(part, reason)?;
-            }
-            Ok::<_, Stopped>(())
-        })?;
     }
     kept.sort();
     Ok(())

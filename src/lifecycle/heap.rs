@@ -5,7 +5,7 @@ use std::{fmt, sync::atomic::Ordering::Relaxed, time::Instant};
 use crate::{
     collector,
     config::{ExitPolicy, GcPolicy},
-    immortal,
+    immortal::{self, Collectable},
     linux::{clock, malloc, usage},
     plugin::{Plugin, Process, Role},
     python::{files, garbage, interpreter::Gil, interpreters},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Every object there is leaves the collector's sight, in every interpreter; under `immortal` those
-/// of the main one first become what the policy says.
+/// of the main one first become what the policy says, and those that cannot come back into sight.
 pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
     interpreters::each(gil, |gil, _| files::remember(gil));
     if !plugin.config.gc.freezes() {
@@ -26,16 +26,21 @@ pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
     });
     // With lazy-apps there is nothing to share.
     let immortal = plugin.config.gc == GcPolicy::Immortal && !plugin.host.lazy_apps();
-    if immortal {
-        immortalize(plugin, gil);
-    }
+    let collectable = match immortal {
+        true => immortalize(plugin, gil),
+        false => Collectable::default(),
+    };
     if let Some(own) = plugin.default_thresholds.get() {
         log_if_err(
             "gc.get_threshold",
             collector::loaded(&plugin.config, own, gil),
         );
     }
-    let frozen = collector::freeze_heap(gil);
+    let mut frozen = collector::freeze_heap(gil);
+    match collectable.thaw(gil) {
+        Ok(thawed) => frozen.objects = frozen.objects.saturating_sub(thawed),
+        Err(raised) => log::error!("what is left to the collector: {raised}"),
+    }
     malloc::trim();
     plugin.frozen.store(frozen.objects, Relaxed);
     sharing::frozen(plugin);
@@ -54,16 +59,20 @@ pub fn is_torn_down_immortal(plugin: &Plugin) -> bool {
     plugin.config.exit == ExitPolicy::Full && plugin.config.gc == GcPolicy::Immortal
 }
 
-fn immortalize(plugin: &Plugin, gil: &Gil<'_>) {
+fn immortalize<'gil>(plugin: &Plugin, gil: &Gil<'gil>) -> Collectable<'gil> {
     let start = Instant::now();
     match immortal::make(gil, &plugin.python, &plugin.config.mortal) {
-        Ok(outcome) => {
+        Ok((outcome, collectable)) => {
             plugin.immortal.store(outcome.immortal, Relaxed);
             let megabytes = usage::own().map_or(0, |usage| (usage.shared + usage.private) >> 20);
             let seconds = start.elapsed().as_secs_f64();
             log::info!("{outcome}; {seconds:.3} s for a process of {megabytes} MB");
+            collectable
         }
-        Err(reason) => log::warn!("pycow-gc = immortal: {reason}: going on with freeze"),
+        Err(reason) => {
+            log::warn!("pycow-gc = immortal: {reason}: going on with freeze");
+            Collectable::default()
+        }
     }
 }
 

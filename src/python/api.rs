@@ -110,6 +110,8 @@ api! {
         PyErr_NormalizeException: fn(*mut *mut PyObject, *mut *mut PyObject, *mut *mut PyObject);
         PyErr_WriteUnraisable: fn(*mut PyObject);
         PyGC_Collect: fn() -> isize;
+        PyObject_GC_Track: fn(*mut c_void);
+        PyObject_GC_UnTrack: fn(*mut c_void);
         PyEval_GetFrame: fn() -> *mut PyFrameObject;
         PyThreadState_New: fn(*mut PyInterpreterState) -> *mut PyThreadState;
         PyThreadState_Swap: fn(*mut PyThreadState) -> *mut PyThreadState;

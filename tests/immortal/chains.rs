@@ -7,6 +7,8 @@ use super::GROWTH;
 /// Queues that a worker appends to and takes from; `/NAME` does 30,000 times both and answers by how many kilobytes
 /// the process has grown.
 const CHAINS: &str = r#"
+import concurrent.futures
+
 class Queue:
     """Of nodes of one class, each with its successor."""
     def __init__(self, length):
@@ -72,6 +74,12 @@ class Both(Attributes):
         node.next.last = None
         return node.next
 
+class Futures(Queue):
+    """Each is told to its predecessor, as by an executor that runs one after the other."""
+    def node(self, value): return concurrent.futures.Future()
+    def link(self, last, new): last.add_done_callback(lambda _: new.done())
+    def following(self, node): return self.tail
+
 class Named(Queue):
     """The successor is in a list, as in trees: the operator named the class."""
     class Step:
@@ -83,6 +91,7 @@ class Named(Queue):
 queues = {
     "lists": Lists(3), "one list": Lists(0), "dicts": Dicts(3), "one dict": Dicts(0), "in turn": InTurn(4), "edges": Edges(3),
     "known end": KnownEnd(3), "attributes": Attributes(3), "both": Both(3), "named": Named(3),
+    "futures": Futures(2),
 }
 
 def application(env, start):
@@ -108,6 +117,7 @@ fn chains_do_not_grow() {
             "attributes",
             "both",
             "named",
+            "futures",
         ] {
             let kilobytes: i64 = uwsgi
                 .get(&format!("/{}", name.replace(' ', "%20")))

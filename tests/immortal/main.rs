@@ -4,6 +4,7 @@
 mod arrays;
 mod chains;
 mod classes;
+mod cycles;
 mod ends;
 mod greenlets;
 mod links;

@@ -87,6 +87,63 @@ fn an_owner_ends_what_it_owns() {
     }
 }
 
+/// What workers put into containers of a preloaded owner ends with it; `/` says what does not. The texts that such
+/// containers hold are immortal all the same: it says how many are not.
+const FILLED: &str = r#"
+import collections, sys
+
+class Pool:
+    def __init__(self):
+        self.idle, self.busy, self.waiting, self.by_host = [], set(), collections.deque(), {"host": []}
+        self.names = tuple("name %d" % (i + len(sys.argv)) for i in range(1000))
+        self.index = {"key %d" % (i + len(sys.argv)): "value %d" % (i + len(sys.argv)) for i in range(1000)}
+    def __del__(self): pass
+
+class OfItsOwn(Pool):
+    def __init__(self):
+        super().__init__()
+        vars(self)["a name that no other has"] = 1
+
+class Part:
+    def __init__(self, name):
+        self.name = name
+        alive.add(name)
+    def __del__(self): alive.discard(self.name)
+
+class Busy:
+    def __init__(self, part): self.part = part
+
+def generate(box):
+    while True:
+        received = yield
+        box.append(received)
+
+alive, pools, boxes = set(), [Pool(), OfItsOwn()], [generate([])]
+next(boxes[0])
+
+def application(env, start):
+    start("200 OK", [])
+    texts = [text for pool in pools for text in [*pool.names, *pool.index.keys(), *pool.index.values()]]
+    mortal = [text for text in texts if sys.getrefcount(text) < 1 << 30]
+    text = None
+    for number, pool in enumerate(pools):
+        pool.idle.append(Part("idle %d" % number)); pool.busy.add(Busy(Part("busy %d" % number)))
+        pool.waiting.append(Part("waiting %d" % number)); pool.by_host["host"].append(Part("host %d" % number))
+    boxes[0].send(Part("box"))
+    there, pool = len(alive), None
+    pools.clear(), boxes.clear()
+    return [("%d %d %s" % (len(mortal), there, sorted(alive))).encode()]
+
+"#;
+
+#[test]
+fn what_workers_put_into_an_owner_ends_with_it() {
+    for host in immortal::hosts() {
+        let uwsgi = immortal::uwsgi(&host, FILLED).start();
+        assert_eq!(uwsgi.get("/").body, "0 9 []");
+    }
+}
+
 /// One object with `__del__` is shared by many, which hold nothing else that ends.
 const SHARED: &str = r#"
 import sys

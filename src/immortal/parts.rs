@@ -1,0 +1,96 @@
+//! Containers that only one object has, and that object stays mortal.
+//!
+//! When the object ends they let go of what is in them, which workers may have put there: a pool's idle
+//! connections, what is appended to a link. So they stay as mortal.
+
+use super::{
+    classify::{Classifier, Treatment},
+    kept::KeptMortal,
+    reason::Reason,
+    Stopped,
+};
+use crate::python::{heap::Heap, object::Ref};
+
+/// In a dict with more keys and values than this nobody looks for parts: it is data, not attributes.
+const MOST_ITEMS: u32 = 128;
+
+/// The dict of attributes, and one among these.
+const DEPTH: u32 = 2;
+
+/// Adds the parts of what is kept, and those in small dicts of its own.
+pub fn keep<'gil>(
+    heap: &Heap<'gil>,
+    classifier: &mut Classifier<'_, 'gil>,
+    kept: &mut KeptMortal<'gil>,
+) -> Result<(), Stopped> {
+    for place in 0..kept.known() {
+        let (object, reason) = kept.at(place);
+        let treatment = classifier.of(object);
+        let Some(traverse) = treatment
+            .traverse()
+            .filter(|_| has_parts(heap, object, treatment))
+        else {
+            continue;
+        };
+        heap.each_reference(object, traverse, |part| {
+            let treatment = classifier.of(part);
+            if heap.count(part) != 1 || !is_container(treatment) {
+                return Ok(());
+            }
+            kept.add(part, reason)?;
+            match treatment {
+                Treatment::Dict(_) => keep_those_in(heap, classifier, (part, reason), kept, 1),
+                _ => Ok(()),
+            }
+        })?;
+    }
+    kept.sort();
+    Ok(())
+}
+
+fn keep_those_in<'gil>(
+    heap: &Heap<'gil>,
+    classifier: &mut Classifier<'_, 'gil>,
+    (dict, reason): (Ref<'gil>, Reason),
+    kept: &mut KeptMortal<'gil>,
+    depth: u32,
+) -> Result<(), Stopped> {
+    let mut items = 0;
+    let all = heap.each_item(dict, |item| {
+        items += 1;
+        if items > MOST_ITEMS {
+            return Err(Stopped::Enough);
+        }
+        let treatment = classifier.of(item);
+        if heap.count(item) != 1 || !is_container(treatment) {
+            return Ok(());
+        }
+        kept.add(item, reason)?;
+        match treatment {
+            Treatment::Dict(_) if depth < DEPTH => {
+                keep_those_in(heap, classifier, (item, reason), kept, depth + 1)
+            }
+            _ => Ok(()),
+        }
+    });
+    match all {
+        Err(Stopped::Enough) => Ok(()),
+        all => all,
+    }
+}
+
+/// It has attributes, or is a memo or a partial. What is in a list or dict is data.
+fn has_parts<'gil>(heap: &Heap<'gil>, object: Ref<'gil>, treatment: Treatment<'gil>) -> bool {
+    match treatment {
+        Treatment::Instance(_) | Treatment::Foreign(_) | Treatment::Mortal(..) => true,
+        Treatment::Other(_) => !heap.flags(heap.class_of(object)).lists(),
+        _ => false,
+    }
+}
+
+fn is_container(treatment: Treatment<'_>) -> bool {
+    matches!(
+        treatment,
+        Treatment::Dict(_) | Treatment::Tuple(_) | Treatment::Other(_)
+    )
+}
