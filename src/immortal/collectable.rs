@@ -24,11 +24,12 @@ pub struct Collectable<'gil> {
 }
 
 impl<'gil> Collectable<'gil> {
-    /// Of those that stay mortal and that the collector knows: all; links and what the operator named, if all are
-    /// too many; what the operator named, if these are.
+    /// Of those that stay mortal and that the collector knows: all; links, what the operator named and owners, which
+    /// may be links, too, if all are too many; the same without owners; what the operator named, if these are too many.
     pub fn among(gil: &Gil<'gil>, heap: &Heap<'_>, kept: &KeptMortal<'_>) -> Self {
-        let rules: [fn(Reason) -> bool; 3] = [
+        let rules: [fn(Reason) -> bool; 4] = [
             |_| true,
+            |reason| matches!(reason, Reason::Linked | Reason::Named | Reason::Owner),
             |reason| matches!(reason, Reason::Linked | Reason::Named),
             |reason| reason == Reason::Named,
         ];
@@ -37,7 +38,7 @@ impl<'gil> Collectable<'gil> {
             wanted.filter(|(object, _)| heap.is_tracked(*object))
         };
         let few = rules.into_iter().find(|rule| of(*rule).count() <= MOST);
-        let objects = of(few.unwrap_or(rules[2])).map(|(object, _)| gil.hold(object));
+        let objects = of(few.unwrap_or(rules[3])).map(|(object, _)| gil.hold(object));
         Self {
             objects: objects.collect(),
         }
