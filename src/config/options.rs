@@ -283,18 +283,4 @@ mod tests {
             ("pycow-gc-guard", "true")
         ]));
     }
-
-    #[test]
-    fn what_has_no_effect_is_told() {
-        let idle = |pairs: &[_]| configured(pairs).unwrap().without_effect();
-        assert_eq!(idle(&[("pycow-gc-threshold", "9")]), None);
-        assert_eq!(
-            idle(&[("pycow-gc-threshold", "9"), ("pycow-gc", "off")]),
-            Some("pycow-gc-threshold")
-        );
-        assert_eq!(
-            idle(&[("pycow-gc-guard", "1"), ("pycow-gc", "keep")]),
-            Some("pycow-gc-guard")
-        );
-    }
 }
