@@ -174,7 +174,7 @@ pub const OPTIONS: [Opt; 17] = [
     },
     Opt {
         name: c"pycow-fork-check",
-        help: c"name what is not safe to inherit, before the fork (default; with lazy-apps if set)",
+        help: c"name what is not safe to inherit, before the fork (on by default, except with lazy-apps)",
         is_switch: true,
         allowed: SWITCH,
         apply: |config, value| {

@@ -54,6 +54,25 @@ fn an_option_before_that_line_is_refused_by_strict() {
     }
 }
 
+#[test]
+fn a_missing_python_plugin_is_an_error() {
+    let package = Package::new();
+    let load = format!("need-plugin = {}", package.plugin().display());
+    let rest = "strict = true\nmaster = true\nenable-threads = true";
+    let error = "app.ini: error: no Python plugin is loaded, and pycow is off without one: add plugin = python3";
+    for host in hosts() {
+        println!("{}", host.name);
+        let said = package.check(&host, &format!("{load}\nplugin = pyton3\n{rest}"));
+        let is_built_in = host.python_plugin.is_none();
+        assert_eq!(
+            said.output.lines().any(|line| line == error),
+            !is_built_in,
+            "{said:?}"
+        );
+        assert_eq!(said.status, i32::from(!is_built_in));
+    }
+}
+
 /// uWSGI 2.0.27 and newer have `enable-threads` on by themselves.
 #[test]
 fn threads_are_a_matter_of_older_ones() {

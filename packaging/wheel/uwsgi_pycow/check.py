@@ -68,6 +68,7 @@ class Check:
         if not named and not options:
             self.add("error", None, f"pycow is not loaded: add need-plugin = {PLUGIN}")
         if host:
+            self.check_python(host)
             self.check_versions(host)
             self.check_values(host, path, options)
         self.check_settings(host)
@@ -195,6 +196,14 @@ class Check:
             hint = f": did you mean {near[0]}?" if near else f": there are {', '.join(known)}"
             self.add("error", setting, f"pycow has no option {setting.key}{hint}")
         return options
+
+    def check_python(self, host):
+        """Where Python is not built in, a plugin has to bring it: without it pycow turns itself off."""
+        plugins = [load.plugin for load in self.loads() if not is_pycow(load.plugin)]
+        if self.is_on("autoload") or not all(map(ini.is_filled, plugins)):
+            return
+        if not host.has_python(plugins):
+            self.add("error", None, "no Python plugin is loaded, and pycow is off without one: add plugin = python3")
 
     def check_versions(self, host):
         """uWSGI and CPython are of a kind that pycow knows."""
