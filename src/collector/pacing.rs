@@ -11,7 +11,7 @@
 use std::{
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-        Mutex, MutexGuard, TryLockError,
+        Mutex, MutexGuard, OnceLock, TryLockError,
     },
     time::Duration,
 };
@@ -32,8 +32,8 @@ use crate::{
     },
 };
 
-/// A third threshold that is never reached.
-const RARE: i32 = 100_000;
+/// A third threshold that is never reached, and that no application would choose: so it is known as ours.
+const RARE: i32 = 100_003;
 
 /// The thread's CPU time when the collection of an interpreter began, in nanoseconds.
 static STARTED: [AtomicU64; INTERPRETERS] = [const { AtomicU64::new(0) }; INTERPRETERS];
@@ -42,6 +42,8 @@ pub(super) static PACED: AtomicBool = AtomicBool::new(false);
 /// Much has survived: whoever looks at the end of requests is to look at once.
 pub(super) static LOOK_AT_ONCE: AtomicBool = AtomicBool::new(false);
 static STATE: Mutex<Option<State>> = Mutex::new(None);
+/// CPython's own thresholds, in a process that is paced no more.
+static ENDED: OnceLock<[i32; 3]> = OnceLock::new();
 
 /// What is known of a paced process.
 pub(super) struct State {
@@ -166,6 +168,41 @@ pub(super) fn set_thresholds(gil: &Gil<'_>, number: usize, values: [i32; 3]) -> 
     set
 }
 
+/// The thresholds of the current interpreter.
+pub(super) fn in_force(gil: &Gil<'_>) -> Option<[i32; 3]> {
+    let all = Collector::at_hand(gil)?.thresholds().ok()?;
+    all.try_into().ok()
+}
+
+/// `now` without what is left of ours in it, of which `set` was the last.
+///
+/// `gc.set_threshold` with fewer than three numbers leaves the others as they are, and an application may put
+/// back what it once saw: with [`RARE`] in force and nobody who collects, garbage would stay for good.
+pub(super) fn without_ours(now: [i32; 3], set: Option<[i32; 3]>, own: [i32; 3]) -> [i32; 3] {
+    let is_ours = |place: usize| set.is_some_and(|set| set[place] == now[place]);
+    let [first, mut second, mut third] = now;
+    if is_ours(1) || (second == -1 && third == RARE) {
+        second = own[1];
+    }
+    if is_ours(2) || third == RARE {
+        third = own[2];
+    }
+    [first, second, third]
+}
+
+/// Nothing is paced in this process any more, whatever thresholds an application finds to put back.
+pub(super) fn end(own: [i32; 3]) {
+    PACED.store(false, Relaxed);
+    ENDED.get_or_init(|| own);
+}
+
+/// See [`without_ours`], in a process that is paced no more.
+fn clear(gil: &Gil<'_>, number: usize, own: [i32; 3]) {
+    if let Some(now) = in_force(gil).filter(|now| now[2] == RARE) {
+        set_thresholds(gil, number, without_ours(now, None, own));
+    }
+}
+
 /// CPython begins or ends a collection in that interpreter.
 fn on_collection(gil: &Gil<'_>, number: usize, phase: Phase) {
     let now = clock::own_cpu();
@@ -184,6 +221,8 @@ fn on_collection(gil: &Gil<'_>, number: usize, phase: Phase) {
                 state.pace(gil, number, generation, found, cost);
             }
         }
+    } else if let Some(own) = ENDED.get() {
+        clear(gil, number, *own);
     }
 }
 
@@ -209,9 +248,11 @@ impl State {
             paced.young.full_collected(found, at);
             self.full_collected(&paced, found, cost, at);
         }
-        let in_force = Collector::at_hand(gil).and_then(|gc| gc.thresholds().ok());
-        let theirs = in_force.filter(|values| values.as_slice() != paced.set);
-        if let Some(theirs) = theirs {
+        if let Some(now) = in_force(gil).filter(|now| *now != paced.set) {
+            let theirs = without_ours(now, Some(paced.set), self.own);
+            if theirs != now {
+                set_thresholds(gil, number, theirs);
+            }
             self.theirs = Thresholds::new(&theirs);
             self.young[number] = None;
             return;

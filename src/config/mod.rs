@@ -21,7 +21,7 @@ pub enum GcPolicy {
     Off,
     /// Threshold 0 while applications load, `gc.freeze()` before the fork, collections in workers.
     Freeze,
-    /// The same, and every preloaded object made immortal (CPython 3.12 and later).
+    /// The same, and preloaded objects made immortal where that wins pages (CPython 3.12 to 3.14).
     Immortal,
 }
 
@@ -136,7 +136,7 @@ pub enum Pacing {
     Cpython,
     /// By these.
     Fixed(Thresholds),
-    /// As what collections cost and find makes it worthwhile; those that the application set win.
+    /// Where it pays, by what collections cost and find; thresholds that the application set win.
     Auto,
 }
 

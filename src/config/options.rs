@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn every_option_refuses_nonsense_by_name() {
-        // Any text may be the name of an instance.
+        // An instance may have that name.
         for option in OPTIONS.iter().filter(|it| it.name != c"pycow-instance") {
             let error = option
                 .apply(&mut Config::default(), "nonsense")
