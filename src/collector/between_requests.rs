@@ -7,9 +7,8 @@ use std::{
 
 use super::{
     full::{Due, Seen, Wanted},
-    pacing::{
-        self, in_force, set_thresholds, state, without_ours, Paced, State, LOOK_AT_ONCE, PACED,
-    },
+    pacing::{self, in_force, set_thresholds, state, Paced, State, LOOK_AT_ONCE, PACED},
+    theirs::without_ours,
 };
 use crate::{
     config::Thresholds,

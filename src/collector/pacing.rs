@@ -19,6 +19,7 @@ use std::{
 use super::{
     counters,
     full::{Full, Seen},
+    theirs::{times_rare, without_ours, RARE},
     young::Young,
 };
 use crate::{
@@ -31,9 +32,6 @@ use crate::{
         interpreters,
     },
 };
-
-/// A third threshold that is never reached, and that no application would choose: so it is known as ours.
-const RARE: i32 = 100_003;
 
 /// The thread's CPU time when the collection of an interpreter began, in nanoseconds.
 static STARTED: [AtomicU64; INTERPRETERS] = [const { AtomicU64::new(0) }; INTERPRETERS];
@@ -174,22 +172,6 @@ pub(super) fn in_force(gil: &Gil<'_>) -> Option<[i32; 3]> {
     all.try_into().ok()
 }
 
-/// `now` without what is left of ours in it, of which `set` was the last.
-///
-/// `gc.set_threshold` with fewer than three numbers leaves the others as they are, and an application may put
-/// back what it once saw: with [`RARE`] in force and nobody who collects, garbage would stay for good.
-pub(super) fn without_ours(now: [i32; 3], set: Option<[i32; 3]>, own: [i32; 3]) -> [i32; 3] {
-    let is_ours = |place: usize| set.is_some_and(|set| set[place] == now[place]);
-    let [first, mut second, mut third] = now;
-    if is_ours(1) || (second == -1 && third == RARE) {
-        second = own[1];
-    }
-    if is_ours(2) || third == RARE {
-        third = own[2];
-    }
-    [first, second, third]
-}
-
 /// Nothing is paced in this process any more, whatever thresholds an application finds to put back.
 pub(super) fn end(own: [i32; 3]) {
     PACED.store(false, Relaxed);
@@ -198,7 +180,7 @@ pub(super) fn end(own: [i32; 3]) {
 
 /// See [`without_ours`], in a process that is paced no more.
 fn clear(gil: &Gil<'_>, number: usize, own: [i32; 3]) {
-    if let Some(now) = in_force(gil).filter(|now| now[2] == RARE) {
+    if let Some(now) = in_force(gil).filter(|now| times_rare(now[2]).is_some()) {
         set_thresholds(gil, number, without_ours(now, None, own));
     }
 }

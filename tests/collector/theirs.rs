@@ -76,6 +76,18 @@ fn one_threshold_leaves_the_others_to_cpython() {
 }
 
 #[test]
+fn a_multiple_of_what_is_in_force_is_one_of_cpythons() {
+    for host in hosts() {
+        println!("{}", host.name);
+        let hook = "_, b, c = gc.get_threshold(); gc.set_threshold(50000, b * 2, c * 2)";
+        let served = |uwsgi: Uwsgi| after(&uwsgi.set("processes", 1).start(), "/", 100);
+        let stock = served(Uwsgi::on(&host).app(&app(hook)));
+        let ours = served(Uwsgi::on(&host).app(&app(hook)).with_pycow());
+        assert_eq!(said(&ours, "now"), said(&stock, "now"), "{}", host.name);
+    }
+}
+
+#[test]
 fn thresholds_that_are_put_back_later_are_none_of_ours() {
     for host in hosts() {
         println!("{}", host.name);
