@@ -47,11 +47,11 @@ impl fmt::Display for Outcome {
         let mortal = [
             (self.finalizer, "with a finalizer or a resource"),
             (self.named, "named by pycow-mortal"),
-            (self.awaited, "awaited by a weak reference"),
+            (self.awaited, "watched by a weakref callback"),
             (self.foreign, "of C classes with few objects"),
             (self.owner, "that hold one of these"),
-            (self.linked, "links of linked structures"),
-            (self.lock, "locks"),
+            (self.linked, "in linked structures"),
+            (self.lock, "that are locks"),
             (self.frame, "held by frames"),
         ];
         write!(f, "{} objects immortal; left mortal: ", self.immortal)?;
