@@ -11,12 +11,18 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 /// functions between a system call and the look at its result.
 pub fn guard<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     let errno = errno();
-    let answer = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        log::error!("internal error: {}", text(&*panic));
-        fallback
-    });
+    let answer = caught(fallback, body);
     set_errno(errno);
     answer
+}
+
+/// The same within such a call, which restores `errno` when it ends: for what C calls back for each of
+/// millions of objects.
+pub fn caught<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        log::error!("internal error: {}", text(&*panic));
+        fallback
+    })
 }
 
 /// What a panic says of itself; `panic!` carries a `&str` or a `String`.

@@ -34,7 +34,7 @@ fn threads_import_in_an_instance_that_became_a_daemon_after_loading() {
         uwsgi.kill(master, SIGTERM);
         let what = host.name;
         assert_eq!(answer.unwrap().body, format!("{master} imports"), "{what}");
-        uwsgi.await_log(" leaves after 1 requests: ");
+        uwsgi.await_log(" leaves after 1 request: ");
         uwsgi.await_gone(master);
     }
 }

@@ -176,12 +176,23 @@ fn the_start_line_names_versions_and_policy() {
 }
 
 #[test]
-fn an_option_without_effect_is_told() {
+fn each_option_without_effect_is_told() {
     let uwsgi = pycow()
         .set("pycow-gc", "off")
         .set("pycow-gc-threshold", 9)
+        .set("pycow-mortal", "app.Class")
+        .set("pycow-exit", "full")
+        .set("pycow-exit-timeout", 9)
+        .set("pycow-warmup-rounds", 2)
         .start();
-    uwsgi.await_log("WARNING: pycow-gc-threshold has no effect with pycow-gc = off");
+    for line in [
+        "pycow-gc-threshold has no effect with pycow-gc = off",
+        "pycow-mortal has no effect with pycow-gc = off",
+        "pycow-exit-timeout has no effect with pycow-exit = full",
+        "pycow-warmup-rounds has no effect without pycow-warmup",
+    ] {
+        uwsgi.await_log(&format!("[pycow] WARNING: {line}"));
+    }
 }
 
 #[test]

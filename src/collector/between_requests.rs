@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    counters,
     full::{Due, Seen, Wanted},
-    pacing::{set_thresholds, state, Paced, State, LOOK_AT_ONCE, PACED},
+    pacing::{self, in_force, set_thresholds, state, Paced, State, LOOK_AT_ONCE, PACED},
+    theirs::without_ours,
 };
 use crate::{
     config::Thresholds,
@@ -72,8 +72,8 @@ fn look_at(gil: &Gil<'_>, python: &Python, requests: u64) -> Option<Seen> {
     paced.requests = requests;
     if let Some(why) = paced.over(gil) {
         log::info!("{why}: pycow-gc-threshold = auto ends in this worker");
-        PACED.store(false, Relaxed);
         let paced = state.take()?;
+        pacing::end(paced.own);
         drop(state);
         paced.give_back(gil);
         return None;
@@ -131,8 +131,8 @@ impl State {
         let Ok(Some(number)) = gc_callbacks::watched(gil) else {
             return;
         };
-        let in_force = Collector::at_hand(gil).and_then(|gc| gc.thresholds().ok());
-        let ours = |paced: &Paced| in_force.is_some_and(|values| values.as_slice() == paced.set);
+        let now = in_force(gil);
+        let ours = |paced: &Paced| now == Some(paced.set);
         if let Some(mut paced) = self.young[number].filter(ours) {
             paced.young.spare(objects);
             self.set(gil, number, &mut paced);
@@ -163,22 +163,25 @@ impl State {
             return Some("the application emptied gc.callbacks".into());
         }
         let ours = self.young[0]?.set;
-        let now = Collector::at_hand(gil)?.thresholds().ok()?;
-        (now != ours).then(|| Thresholds::new(&now).map(|now| set(&now)))?
+        let now = in_force(gil)?;
+        let theirs = without_ours(now, Some(ours), self.own);
+        (now != ours).then(|| Thresholds::new(&theirs).map(|theirs| set(&theirs)))?
     }
 
     /// CPython's own thresholds, wherever ours are still in force.
     fn give_back(&self, gil: &Gil<'_>) {
         interpreters::each(gil, |gil, is_main| {
-            let Ok(now) = super::thresholds(gil) else {
-                return;
+            let Some(now) = in_force(gil) else { return };
+            let is_ours = self.young.iter().flatten().any(|paced| paced.set == now);
+            let values = if is_ours {
+                self.own
+            } else {
+                let number = gc_callbacks::watched(gil).ok().flatten();
+                let set = number.and_then(|number| Some(self.young[number]?.set));
+                without_ours(now, set, self.own)
             };
-            let ours = self.young.iter().flatten();
-            let ours = ours.map(|paced| paced.set);
-            if ours.into_iter().any(|set| now.values() == set) {
-                set_thresholds(gil, usize::from(!is_main), self.own);
-            } else if is_main {
-                counters::know(&now);
+            if values != now || is_main {
+                set_thresholds(gil, usize::from(!is_main), values);
             }
         });
     }

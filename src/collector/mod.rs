@@ -25,6 +25,7 @@ mod counters;
 mod full;
 mod guard;
 mod pacing;
+mod theirs;
 mod young;
 
 pub use between_requests::request_done;

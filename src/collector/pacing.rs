@@ -11,7 +11,7 @@
 use std::{
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-        Mutex, MutexGuard, TryLockError,
+        Mutex, MutexGuard, OnceLock, TryLockError,
     },
     time::Duration,
 };
@@ -19,6 +19,7 @@ use std::{
 use super::{
     counters,
     full::{Full, Seen},
+    theirs::{times_rare, without_ours, RARE},
     young::Young,
 };
 use crate::{
@@ -32,9 +33,6 @@ use crate::{
     },
 };
 
-/// A third threshold that is never reached.
-const RARE: i32 = 100_000;
-
 /// The thread's CPU time when the collection of an interpreter began, in nanoseconds.
 static STARTED: [AtomicU64; INTERPRETERS] = [const { AtomicU64::new(0) }; INTERPRETERS];
 /// This process is paced.
@@ -42,6 +40,8 @@ pub(super) static PACED: AtomicBool = AtomicBool::new(false);
 /// Much has survived: whoever looks at the end of requests is to look at once.
 pub(super) static LOOK_AT_ONCE: AtomicBool = AtomicBool::new(false);
 static STATE: Mutex<Option<State>> = Mutex::new(None);
+/// CPython's own thresholds, in a process that is paced no more.
+static ENDED: OnceLock<[i32; 3]> = OnceLock::new();
 
 /// What is known of a paced process.
 pub(super) struct State {
@@ -166,6 +166,25 @@ pub(super) fn set_thresholds(gil: &Gil<'_>, number: usize, values: [i32; 3]) -> 
     set
 }
 
+/// The thresholds of the current interpreter.
+pub(super) fn in_force(gil: &Gil<'_>) -> Option<[i32; 3]> {
+    let all = Collector::at_hand(gil)?.thresholds().ok()?;
+    all.try_into().ok()
+}
+
+/// Nothing is paced in this process any more, whatever thresholds an application finds to put back.
+pub(super) fn end(own: [i32; 3]) {
+    PACED.store(false, Relaxed);
+    ENDED.get_or_init(|| own);
+}
+
+/// See [`without_ours`], in a process that is paced no more.
+fn clear(gil: &Gil<'_>, number: usize, own: [i32; 3]) {
+    if let Some(now) = in_force(gil).filter(|now| times_rare(now[2]).is_some()) {
+        set_thresholds(gil, number, without_ours(now, None, own));
+    }
+}
+
 /// CPython begins or ends a collection in that interpreter.
 fn on_collection(gil: &Gil<'_>, number: usize, phase: Phase) {
     let now = clock::own_cpu();
@@ -184,6 +203,8 @@ fn on_collection(gil: &Gil<'_>, number: usize, phase: Phase) {
                 state.pace(gil, number, generation, found, cost);
             }
         }
+    } else if let Some(own) = ENDED.get() {
+        clear(gil, number, *own);
     }
 }
 
@@ -209,9 +230,11 @@ impl State {
             paced.young.full_collected(found, at);
             self.full_collected(&paced, found, cost, at);
         }
-        let in_force = Collector::at_hand(gil).and_then(|gc| gc.thresholds().ok());
-        let theirs = in_force.filter(|values| values.as_slice() != paced.set);
-        if let Some(theirs) = theirs {
+        if let Some(now) = in_force(gil).filter(|now| *now != paced.set) {
+            let theirs = without_ours(now, Some(paced.set), self.own);
+            if theirs != now {
+                set_thresholds(gil, number, theirs);
+            }
             self.theirs = Thresholds::new(&theirs);
             self.young[number] = None;
             return;

@@ -1,6 +1,6 @@
 //! The policies in force: one immutable [`Config`], made from [`options`].
 
-use std::fmt;
+use std::{ffi::CStr, fmt};
 
 #[cfg(test)]
 mod documented;
@@ -10,6 +10,7 @@ pub mod unknown;
 mod values;
 mod warmup;
 mod watching;
+mod without_effect;
 
 /// What is done about the garbage collector (`pycow-gc`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum GcPolicy {
     Off,
     /// Threshold 0 while applications load, `gc.freeze()` before the fork, collections in workers.
     Freeze,
-    /// The same, and every preloaded object made immortal (CPython 3.12 and later).
+    /// The same, and preloaded objects made immortal where that wins pages (CPython 3.12 to 3.14).
     Immortal,
 }
 
@@ -135,7 +136,7 @@ pub enum Pacing {
     Cpython,
     /// By these.
     Fixed(Thresholds),
-    /// As what collections cost and find makes it worthwhile; those that the application set win.
+    /// Where it pays, by what collections cost and find; thresholds that the application set win.
     Auto,
 }
 
@@ -177,6 +178,8 @@ pub struct Config {
     pub reload_on_private: Option<u32>,
     /// `pycow-instance`
     instance: Option<String>,
+    /// The options that were given, by name, in their order.
+    given: Vec<&'static CStr>,
 }
 
 impl Default for Config {
@@ -199,6 +202,7 @@ impl Default for Config {
             fork_check: None,
             reload_on_private: None,
             instance: None,
+            given: Vec::new(),
         }
     }
 }
@@ -214,18 +218,6 @@ impl Config {
         self.gc != GcPolicy::Keep && self.guard.unwrap_or(self.gc == GcPolicy::Off)
     }
 
-    /// An option that the policy in force leaves without effect.
-    pub fn without_effect(&self) -> Option<&'static str> {
-        match self.gc {
-            GcPolicy::Keep if self.guard == Some(true) => Some("pycow-gc-guard"),
-            GcPolicy::Keep | GcPolicy::Off if self.pacing.is_some() => Some("pycow-gc-threshold"),
-            policy if policy != GcPolicy::Immortal && !self.mortal.is_empty() => {
-                Some("pycow-mortal")
-            }
-            _ => None,
-        }
-    }
-
     /// What is not safe to inherit is named. With `lazy-apps` workers inherit no application: then
     /// it is named only if that is asked for.
     pub fn checks_fork(&self, lazy_apps: bool) -> bool {
@@ -239,10 +231,5 @@ impl Config {
             Some(name.strip_suffix(".prom").unwrap_or(name))
         };
         self.instance.as_deref().or_else(of_file)
-    }
-
-    /// There is a text file to be written, and nothing ever writes it.
-    pub fn idle_textfile(&self) -> bool {
-        self.textfile.is_some() && self.sample == 0
     }
 }

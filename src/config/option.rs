@@ -44,7 +44,9 @@ impl Opt {
             option: self.name,
             value: value.into(),
             allowed: self.allowed,
-        })
+        })?;
+        config.given.push(self.name);
+        Ok(())
     }
 }
 

@@ -174,7 +174,7 @@ pub const OPTIONS: [Opt; 17] = [
     },
     Opt {
         name: c"pycow-fork-check",
-        help: c"name what is not safe to inherit, before the fork (default; with lazy-apps if set)",
+        help: c"name what is not safe to inherit, before the fork (on by default, except with lazy-apps)",
         is_switch: true,
         allowed: SWITCH,
         apply: |config, value| {
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn every_option_refuses_nonsense_by_name() {
-        // Any text may be the name of an instance.
+        // An instance may have that name.
         for option in OPTIONS.iter().filter(|it| it.name != c"pycow-instance") {
             let error = option
                 .apply(&mut Config::default(), "nonsense")
@@ -282,19 +282,5 @@ mod tests {
             ("pycow-gc", "keep"),
             ("pycow-gc-guard", "true")
         ]));
-    }
-
-    #[test]
-    fn what_has_no_effect_is_told() {
-        let idle = |pairs: &[_]| configured(pairs).unwrap().without_effect();
-        assert_eq!(idle(&[("pycow-gc-threshold", "9")]), None);
-        assert_eq!(
-            idle(&[("pycow-gc-threshold", "9"), ("pycow-gc", "off")]),
-            Some("pycow-gc-threshold")
-        );
-        assert_eq!(
-            idle(&[("pycow-gc-guard", "1"), ("pycow-gc", "keep")]),
-            Some("pycow-gc-guard")
-        );
     }
 }

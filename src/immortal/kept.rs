@@ -1,5 +1,7 @@
 //! The objects that stay mortal, by address.
 
+use std::ops::RangeInclusive;
+
 use super::reason::Reason;
 use crate::{
     linux::mmap_vec::{MmapVec, OutOfMemory},
@@ -14,12 +16,14 @@ pub struct KeptMortal<'gil> {
     known: usize,
     /// With so many objects it is time to look which were added twice.
     full: usize,
-    /// A bit for a hash of every address: most questions end here.
+    /// A bit for a hash of the address of everything that is known: most questions end here.
     filter: MmapVec<u64>,
 }
 
-/// 512 kB, which a second-level cache holds.
-const FILTER_BITS: usize = 1 << 22;
+/// From 4 kB, which is always in a cache, to 512 kB, which a second-level cache holds.
+const FILTER_BITS: RangeInclusive<usize> = 1 << 15..=1 << 22;
+/// So many of them an object: one in so many questions about others does not end there.
+const BITS_EACH: usize = 64;
 /// So many may be added twice before somebody looks.
 const FEW: usize = 4096;
 
@@ -30,15 +34,15 @@ impl<'gil> KeptMortal<'gil> {
             objects: MmapVec::new(),
             known: 0,
             full: FEW,
-            filter: MmapVec::filled(0, FILTER_BITS / 64)?,
+            filter: MmapVec::filled(0, FILTER_BITS.start() / 64)?,
         })
     }
 
-    fn bit(object: Ref<'_>) -> (usize, u64) {
+    fn bit(&self, object: Ref<'_>) -> (usize, u64) {
         // Objects are aligned to 16 bytes; Knuth's multiplier spreads neighbours.
         let hash = (object.address() >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let hash = hash >> (64 - FILTER_BITS.ilog2());
-        (hash / 64, 1 << (hash % 64))
+        let words = self.filter.as_slice().len();
+        (hash >> 32 & (words - 1), 1 << (hash >> 58))
     }
 
     /// Adds an object, which is known once [`Self::sort`] was called.
@@ -47,15 +51,21 @@ impl<'gil> KeptMortal<'gil> {
             self.sort_from(self.known);
             self.full = self.objects.as_slice().len() / 2 * 3 + FEW;
         }
-        let (word, bit) = Self::bit(object);
-        self.filter.as_mut_slice()[word] |= bit;
         self.objects.push(object.tagged(reason as u8))
     }
 
     /// What was added so far is known from now on.
-    pub fn sort(&mut self) {
+    pub fn sort(&mut self) -> Result<(), OutOfMemory> {
         self.sort_from(0);
         self.known = self.objects.as_slice().len();
+        let bits = (self.known * BITS_EACH).next_power_of_two();
+        let bits = bits.clamp(*FILTER_BITS.start(), *FILTER_BITS.end());
+        self.filter = MmapVec::filled(0, bits / 64)?;
+        for place in 0..self.known {
+            let (word, bit) = self.bit(self.at(place).0);
+            self.filter.as_mut_slice()[word] |= bit;
+        }
+        Ok(())
     }
 
     /// Each object once from there on, with the first of its reasons.
@@ -68,7 +78,7 @@ impl<'gil> KeptMortal<'gil> {
     /// Why the object is to be left alone, if that is known.
     #[inline]
     pub fn why(&self, object: Ref<'gil>) -> Option<Reason> {
-        let (word, bit) = Self::bit(object);
+        let (word, bit) = self.bit(object);
         match self.filter.as_slice()[word] & bit {
             0 => None,
             _ => self.search(object),

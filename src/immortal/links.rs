@@ -98,6 +98,11 @@ impl<'a, 'gil> Links<'a, 'gil> {
         }
     }
 
+    /// It refers to something that refers to nothing.
+    pub fn pass(&mut self) {
+        self.references += 1;
+    }
+
     fn note(&mut self, referent: Ref<'gil>, met: Treatment<'gil>) {
         self.references += 1;
         if self.is_alike(referent) {

@@ -47,11 +47,11 @@ impl fmt::Display for Outcome {
         let mortal = [
             (self.finalizer, "with a finalizer or a resource"),
             (self.named, "named by pycow-mortal"),
-            (self.awaited, "awaited by a weak reference"),
+            (self.awaited, "watched by a weakref callback"),
             (self.foreign, "of C classes with few objects"),
             (self.owner, "that hold one of these"),
-            (self.linked, "links of linked structures"),
-            (self.lock, "locks"),
+            (self.linked, "in linked structures"),
+            (self.lock, "that are locks"),
             (self.frame, "held by frames"),
         ];
         write!(f, "{} objects immortal; left mortal: ", self.immortal)?;
@@ -70,6 +70,8 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// So many objects are on their way.
+const AHEAD: usize = 16;
 /// To a container that the collector does not know refer no more than this.
 const FEW: u32 = 8;
 
@@ -77,6 +79,9 @@ struct Marker<'a, 'c, 'gil> {
     heap: &'a Heap<'gil>,
     classifier: &'c mut Classifier<'a, 'gil>,
     kept: KeptMortal<'gil>,
+    /// Met a moment ago. Most objects are in no cache: the memory of these is on its way.
+    waiting: [Option<Ref<'gil>>; AHEAD],
+    place: usize,
     /// Met and marked, but not tracked: to be walked here.
     untracked: MmapVec<Ref<'gil>>,
     /// Code objects that were marked, and how many of them were walked.
@@ -106,6 +111,8 @@ pub fn mark<'a, 'gil>(
         heap,
         classifier,
         kept,
+        waiting: [None; AHEAD],
+        place: 0,
         untracked: MmapVec::new(),
         code: MmapVec::new(),
         code_walked: 0,
@@ -139,11 +146,25 @@ pub fn mark<'a, 'gil>(
 }
 
 impl<'gil> Marker<'_, '_, 'gil> {
-    /// Marks an object that another refers to.
+    /// An object that another refers to: it is marked soon.
     fn visit(&mut self, object: Ref<'gil>) -> Result<(), Stopped> {
-        if self.heap.is_immortal(object) {
-            return Ok(());
+        object.fetch();
+        self.place = (self.place + 1) % AHEAD;
+        let earlier = self.waiting[self.place].replace(object);
+        earlier.map_or(Ok(()), |earlier| self.mark(earlier))
+    }
+
+    #[inline]
+    fn mark(&mut self, object: Ref<'gil>) -> Result<(), Stopped> {
+        match self.heap.is_immortal(object) {
+            true => Ok(()),
+            false => self.mark_mortal(object),
         }
+    }
+
+    /// Not a part of [`Self::mark`]: half of all references are to objects that were marked before.
+    #[inline(never)]
+    fn mark_mortal(&mut self, object: Ref<'gil>) -> Result<(), Stopped> {
         let treatment = self.classifier.of(object);
         if matches!(treatment, Treatment::Mortal(..)) || self.kept.why(object).is_some() {
             match treatment {
@@ -202,6 +223,7 @@ impl<'gil> Marker<'_, '_, 'gil> {
         }
     }
 
+    /// Goes on with what is untracked.
     fn drain(&mut self) -> Result<(), Stopped> {
         while let Some(object) = self.untracked.pop() {
             self.references_of(object)?;
@@ -209,14 +231,26 @@ impl<'gil> Marker<'_, '_, 'gil> {
         Ok(())
     }
 
+    /// Nothing waits any more.
+    fn finish(&mut self) -> Result<(), Stopped> {
+        while self.waiting.iter().any(Option::is_some) {
+            for place in 0..AHEAD {
+                if let Some(object) = self.waiting[place].take() {
+                    self.mark(object)?;
+                }
+            }
+            self.drain()?;
+        }
+        Ok(())
+    }
+
     fn code_objects(&mut self, gil: &Gil<'_>) -> Result<(), Stopped> {
         let heap = self.heap;
+        self.finish()?;
         while let Some(&code) = self.code.as_slice().get(self.code_walked) {
             self.code_walked += 1;
-            heap.each_part(gil, code, |part| {
-                self.visit(part)?;
-                self.drain()
-            })?;
+            heap.each_part(gil, code, |part| self.visit(part))?;
+            self.finish()?;
         }
         Ok(())
     }

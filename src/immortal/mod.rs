@@ -102,7 +102,7 @@ impl fmt::Display for Unable {
             Self::Version(version) => {
                 write!(
                     f,
-                    "immortal objects of CPython {version} are not known (3.12 to 3.14 are)"
+                    "it needs CPython 3.12, 3.13 or 3.14, and this is {version}"
                 )
             }
             Self::Build(what) => write!(f, "this Python is {what}"),

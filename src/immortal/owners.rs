@@ -116,7 +116,7 @@ impl<'gil> Owners<'gil> {
             if !found {
                 break;
             }
-            kept.sort();
+            kept.sort()?;
         }
         Ok(())
     }

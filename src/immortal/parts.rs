@@ -44,8 +44,7 @@ pub fn keep<'gil>(
             }
         })?;
     }
-    kept.sort();
-    Ok(())
+    Ok(kept.sort()?)
 }
 
 fn keep_those_in<'gil>(

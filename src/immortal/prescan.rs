@@ -99,7 +99,7 @@ pub fn prescan<'a, 'gil>(
     }
     let many = tally.many()?;
     drop(tally);
-    kept.sort();
+    kept.sort()?;
     keep_ends(heap, classifier, &mut kept)?;
     owners.keep(gil, heap, classifier, &arrays, &mut kept)?;
     // Not before: the owners are told as they were when they were noted.
@@ -136,7 +136,7 @@ fn keep_ends<'gil>(
             }
         }
     }
-    kept.sort();
+    kept.sort()?;
     Ok(())
 }
 
@@ -165,20 +165,24 @@ impl<'gil> Prescan<'_, 'gil> {
             .is_some_and(|frames| frames.is_one(heap, object));
         let mut links = Links::of(heap, object, treatment);
         let mut see = |classifier: &mut Classifier<'_, 'gil>, reference: &Reference<'gil>| {
-            self.meet(reference)?;
             let Reference { from, to, met, .. } = *reference;
+            let refers_to_nothing = matches!(met, Treatment::Leaf | Treatment::Text);
+            if !refers_to_nothing {
+                self.meet(reference)?;
+            }
             if from != object {
                 return Ok(());
             }
-            match (treatment, met) {
-                (_, Treatment::Leaf | Treatment::Text) => {
-                    self.untracked += u64::from(heap.count(to) == 1);
-                }
-                (Treatment::Module(_), Treatment::Dict(_)) => self.owners.add_namespace(to)?,
-                _ => {}
-            }
             if is_frame {
                 self.kept.add(to, Reason::Frame)?;
+            }
+            if refers_to_nothing {
+                self.untracked += u64::from(heap.count(to) == 1);
+                links.iter_mut().for_each(Links::pass);
+                return Ok(());
+            }
+            if let (Treatment::Module(_), Treatment::Dict(_)) = (treatment, met) {
+                self.owners.add_namespace(to)?;
             }
             match &mut links {
                 Some(links) => links.see(classifier, to, met),

@@ -101,11 +101,13 @@ impl Write for LineBuffer {
 
 impl fmt::Display for ExitLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { who, pid, .. } = self;
+        let Self {
+            who, pid, requests, ..
+        } = self;
+        let plural = if *requests == 1 { "" } else { "s" };
         write!(
             f,
-            "{who} (pid {pid}) leaves after {} requests: ",
-            self.requests
+            "{who} (pid {pid}) leaves after {requests} request{plural}: "
         )?;
         if let Some(memory) = &self.memory {
             write!(f, "{memory}, ")?;
@@ -166,9 +168,10 @@ mod tests {
         );
         line.memory = None;
         line.hooks = Hooks::Skipped("it is busy");
+        line.requests = 1;
         assert_eq!(
             line.to_string(),
-            "worker 2 (pid 77) leaves after 250 requests: hooks not run: it is busy"
+            "worker 2 (pid 77) leaves after 1 request: hooks not run: it is busy"
         );
     }
 }

@@ -247,13 +247,10 @@ fn announce(plugin: &Plugin) {
         config.exit,
         plugin.redirected.missing(),
     );
-    if let Some(option) = config.without_effect() {
-        log::warn!("{option} has no effect with pycow-gc = {}", config.gc);
+    for line in config.without_effect() {
+        log::warn!("{line}");
     }
     if let Some(why) = private_limit::is_idle(plugin) {
         log::warn!("pycow-reload-on-private has no effect {why}");
-    }
-    if config.idle_textfile() {
-        log::warn!("pycow-textfile has no effect with pycow-sample = 0");
     }
 }

@@ -110,6 +110,8 @@ pub unsafe fn lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
 }
 
 /// That address is on the stack of the function that called, or of one above it.
+// Inlined, it would have its byte in the caller's own frame, maybe above what is looked for.
+#[inline(never)]
 pub fn is_in_frame_above(address: usize) -> bool {
     /// More than a frame of the few that this looks at.
     const FRAMES: usize = 64 << 10;

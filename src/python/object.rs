@@ -31,6 +31,21 @@ impl<'gil> Ref<'gil> {
         self.object.as_ptr()
     }
 
+    /// Has its first words on their way into the cache. A hint: without it all is the same.
+    pub fn fetch(self) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every x86-64 has this instruction, which never faults.
+        unsafe {
+            use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+            _mm_prefetch::<_MM_HINT_T0>(self.as_ptr().cast());
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: every AArch64 has this instruction, which never faults and writes nothing.
+        unsafe {
+            std::arch::asm!("prfm pldl1keep, [{}]", in(reg) self.as_ptr(), options(nostack, preserves_flags, readonly));
+        }
+    }
+
     /// Where it lies.
     pub fn address(self) -> usize {
         self.as_ptr().expose_provenance()

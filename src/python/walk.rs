@@ -13,7 +13,7 @@ use super::{
     interpreter::Gil,
     object::{Class, Ref, Slot},
 };
-use crate::guard::guard;
+use crate::guard::caught;
 
 /// Shows what the objects of one class refer to: its `tp_traverse`.
 #[derive(Clone, Copy)]
@@ -138,7 +138,7 @@ impl<'gil, F: FnMut(Ref<'gil>) -> Result<(), E>, E: From<Panicked>> Call<F, E> {
             let object = Ref::new(NonNull::new_unchecked(object));
             (object, &mut *call.cast::<Self>())
         };
-        call.outcome = guard(Err(Panicked.into()), || (call.body)(object));
+        call.outcome = caught(Err(Panicked.into()), || (call.body)(object));
         call.outcome.is_ok()
     }
 }

@@ -20,7 +20,7 @@ type Register = unsafe extern "C" fn(*const c_char, *mut uwsgi_plugin, u8, *mut 
 
 const REGISTER: &CStr = c"uwsgi_register_rpc";
 
-/// Registers a function of no arguments that must be there; `plugin` has the `rpc` that is called for it, and `number`
+/// Registers a function that may be called without an argument; `plugin` has the `rpc` that is called for it, and `number`
 /// is what that gets first. From `preinit_apps` on: uWSGI's table is there then. (`uwsgi_plugin_get` is
 /// no way to find a generic plugin: core/plugins.c answers another one's table.)
 pub fn register(

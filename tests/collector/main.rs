@@ -3,6 +3,7 @@
 mod counted;
 mod pacing;
 mod policy;
+mod theirs;
 
 use pycow_testkit::{Host, Instance, Uwsgi};
 

@@ -89,7 +89,7 @@ def hook():
     let lines: Vec<&str> = text.lines().filter(|line| line.len() == 99).collect();
     assert_eq!(lines.len(), LINES);
     assert!(
-        text.contains(&format!("(pid {worker}) leaves after 1 request")),
+        text.contains(&format!("(pid {worker}) leaves after 1 request: ")),
         "{}",
         text.lines().last().unwrap()
     );

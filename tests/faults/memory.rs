@@ -5,13 +5,18 @@ use pycow_testkit::{hosts, times, Host, Uwsgi};
 use super::{both, Fault, Life, Who};
 
 /// From the moment `WHEN` on there is no memory in pieces of `PIECES` bytes or more: no address space, and
-/// what malloc holds is eaten.
+/// what malloc holds is eaten. There are pieces of 8,000 bytes, since uWSGI crashes where it cannot have the
+/// few it needs for a request (`uwsgi_malloc` and `uwsgi_backtrace`, core/utils.c, call each other then).
 const APP: &str = r#"
 import os, resource, uwsgi
 heap = [{str(number): [number]} for number in range(20000)]
 eaten = []
 
 def limit():
+    left = []
+    for _ in range(200):
+        left.append(bytearray(8000))
+        eaten.append(bytearray(1000))  # between two that will be free
     with open("/proc/self/statm") as statm:
         used = int(statm.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))

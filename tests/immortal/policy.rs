@@ -79,7 +79,7 @@ fn an_older_python_gets_one_warning_and_freeze() {
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         let (major, minor) = host.python;
         let start = format!(
-            "[pycow] WARNING: pycow-gc = immortal: immortal objects of CPython {major}.{minor}."
+            "[pycow] WARNING: pycow-gc = immortal: it needs CPython 3.12, 3.13 or 3.14, and this is {major}.{minor}."
         );
         assert!(warnings[0].starts_with(&start), "{}", warnings[0]);
         assert!(

@@ -49,7 +49,7 @@ fn image(port: u16) -> (Root, String) {
         // The image's Python, other than Debian's, is nobody else's.
         let said = root.must(&format!("export PIP_BREAK_SYSTEM_PACKAGES=1; {line}"));
         if line.starts_with("pycow check") {
-            assert_eq!(said, "/srv/uwsgi.ini: nothing to remark\n");
+            assert_eq!(said, "/srv/uwsgi.ini: nothing to report\n");
         }
     }
     let command: Vec<String> = serde_json::from_str(&instructions(&dockerfile, "CMD")[0]).unwrap();

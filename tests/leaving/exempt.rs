@@ -46,7 +46,7 @@ fn a_worker_in_async_mode_runs_no_hooks() {
     proc::await_idle(worker);
     let finished = uwsgi.stop();
     let line = farewell(&finished.log, worker);
-    assert!(line.contains("leaves after 1 requests: "), "{line}");
+    assert!(line.contains("leaves after 1 request: "), "{line}");
     assert!(
         line.ends_with(", hooks not run: it is in async mode"),
         "{line}"

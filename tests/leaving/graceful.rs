@@ -80,7 +80,7 @@ fn check(host: &Host, what: &str, outcome: &Outcome) {
     assert_eq!(outcome.said, in_order(host), "{what}");
     let line = outcome.line.as_deref().unwrap();
     assert!(
-        line.contains("after 1 requests: ") && line.contains(", hooks took "),
+        line.contains("after 1 request: ") && line.contains(", hooks took "),
         "{line}"
     );
 }

@@ -45,7 +45,7 @@ fn what_is_right_has_no_remark_and_starts() {
         );
         assert_eq!(
             (said.status, said.output.as_str()),
-            (0, "app.ini: nothing to remark\n")
+            (0, "app.ini: nothing to report\n")
         );
     }
     // As it stands, on a real one.
@@ -78,7 +78,7 @@ fn what_is_refused_at_the_start_is_an_error_before() {
         has(&said, 1, &format!("app.ini:3: error: {why}"));
     }
     let said = check(&package, &host, "pycow-ksm\npycow-textfile = /tmp/a.prom");
-    assert_eq!(said.output, "app.ini: nothing to remark\n");
+    assert_eq!(said.output, "app.ini: nothing to report\n");
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn a_folder_that_is_none_is_refused_in_one_line() {
     let said = package.pycow(&["install", "nowhere"]);
     assert_eq!(
         (said.status, said.errors.as_str()),
-        (1, "pycow: nowhere is no folder\n")
+        (1, "pycow: nowhere is not a folder\n")
     );
     // PyPI's looks where it is started: that is no place to install into.
     let host = default_host();

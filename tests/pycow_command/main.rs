@@ -5,3 +5,4 @@ mod check;
 mod command;
 mod ini;
 mod install;
+mod loading;

@@ -1,6 +1,7 @@
 """What is wrong with a configuration, as far as it concerns pycow: said before a restart, not by one."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ TEXTFILE = "pycow-textfile"
 #: CPython's minor versions that pycow knows, and the first that has immortal objects.
 KNOWN = range(8, 16)
 IMMORTAL = 12
+#: From this uWSGI on, `enable-threads` is on by itself.
+THREADED = (2, 0, 27)
 #: Files by which uWSGI can know pycow: it asks each for a symbol of its name.
 FILES = ("pycow_plugin.so", "libpycow_plugin.so")
 
@@ -60,13 +63,15 @@ class Check:
         if named:
             path = self.check_file(named[-1], host) or PLUGIN
             self.check_needed(named)
-        options = self.check_names(path, loaded=bool(named))
+            self.check_twice(named)
+        options = self.check_names(path, named)
         if not named and not options:
             self.add("error", None, f"pycow is not loaded: add need-plugin = {PLUGIN}")
         if host:
+            self.check_python(host)
             self.check_versions(host)
             self.check_values(host, path, options)
-        self.check_settings()
+        self.check_settings(host)
         return sorted(self.findings, key=self.order)
 
     # What the file says.
@@ -152,7 +157,25 @@ class Check:
                 "warning", line, f"if it cannot be loaded, uWSGI goes on without it: write need-plugin = {line.value}"
             )
 
-    def check_names(self, path, loaded):
+    def check_twice(self, named):
+        """uWSGI loads a plugin once; for `need-plugin` the second time is a failure."""
+        for load in named[1:]:
+            if load.setting.key in NEEDED:
+                first = named[0].setting
+                self.add(
+                    "error",
+                    load.setting,
+                    f"pycow is loaded already ({first.file}:{first.line}), and uWSGI ends at a second {load.setting.key}",
+                )
+
+    def check_order(self, setting, named):
+        """What a `strict` uWSGI meets before the line that loads pycow is unknown to it."""
+        at = self.settings.index
+        strict = self.all("strict")
+        if named and strict and at(strict[0]) < at(setting) < at(named[0].setting):
+            self.add("error", setting, f"{setting.key} stands before the line that loads pycow: strict refuses it")
+
+    def check_names(self, path, named):
         """uWSGI ignores options that it does not know. Returns those that pycow knows."""
         try:
             known = plugin.options(path)
@@ -165,13 +188,22 @@ class Check:
                 continue
             if setting.key in known:
                 options.append(setting)
-                if not loaded:
+                self.check_order(setting, named)
+                if not named:
                     self.add("error", setting, f"{setting.key} is ignored: pycow is not loaded: add need-plugin = {PLUGIN}")
                 continue
             near = difflib.get_close_matches(setting.key.replace("_", "-"), known, 1, 0.7)
             hint = f": did you mean {near[0]}?" if near else f": there are {', '.join(known)}"
             self.add("error", setting, f"pycow has no option {setting.key}{hint}")
         return options
+
+    def check_python(self, host):
+        """Where Python is not built in, a plugin has to bring it: without it pycow turns itself off."""
+        plugins = [load.plugin for load in self.loads() if not is_pycow(load.plugin)]
+        if self.is_on("autoload") or not all(map(ini.is_filled, plugins)):
+            return
+        if not host.has_python(plugins):
+            self.add("error", None, "no Python plugin is loaded, and pycow is off without one: add plugin = python3")
 
     def check_versions(self, host):
         """uWSGI and CPython are of a kind that pycow knows."""
@@ -203,7 +235,11 @@ class Check:
             elif setting.key == TEXTFILE and not Path(value).parent.is_dir():
                 self.add("error", setting, f"{TEXTFILE}: no such folder: {Path(value).parent}")
 
-    def check_settings(self):
+    def version_numbers(self):
+        """`(2, 0, 31)`"""
+        return tuple(int(number) for number in re.findall(r"\d+", self.version)[:3])
+
+    def check_settings(self, host):
         """Options of uWSGI's own that take away what pycow gives."""
         lazy = self.last("lazy-apps", "lazy")
         if lazy and self.is_on("lazy-apps", "lazy"):
@@ -212,8 +248,14 @@ class Check:
             self.add("warning", None, "no master: there is nothing to share memory with")
         if not self.is_on("strict"):
             self.add("note", None, "with strict = true uWSGI refuses options that it does not know")
+        if host and self.version_numbers() >= THREADED:
+            return
         if not self.is_on("enable-threads") and not self.last("threads"):
-            self.add("note", None, "without enable-threads = true no thread of the application runs, agents and exporters included")
+            self.add(
+                "note",
+                None,
+                "before uWSGI 2.0.27, no thread of the application runs without enable-threads = true, agents and exporters included",
+            )
 
 
 class Load(NamedTuple):

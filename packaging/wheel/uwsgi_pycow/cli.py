@@ -29,7 +29,7 @@ def parser():
         description="Without a command: print the path of the plugin, for need-plugin = ..",
     )
     top.set_defaults(run=print_path)
-    commands = top.add_subparsers(title="commands", metavar="")
+    commands = top.add_subparsers(title="commands", metavar="command")
 
     command = commands.add_parser("install", help="put the plugin into a folder, at once and beside an older one")
     command.add_argument("folder", nargs="?", type=Path, help="default: the plugin folder of uWSGI, where it has one")
@@ -81,7 +81,7 @@ def run_check(options):
     if findings:
         print("{}: {} and {}".format(options.ini, counted(errors, "error"), counted(others, "remark")))
     else:
-        print("{}: nothing to remark".format(options.ini))
+        print("{}: nothing to report".format(options.ini))
     return 1 if errors else 0
 
 

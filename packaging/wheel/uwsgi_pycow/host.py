@@ -59,6 +59,12 @@ class Host:
                 return found.group()
         raise HostError(f"{self.command} tells no version of Python: is its plugin for Python installed?")
 
+    def has_python(self, plugins):
+        """Whether Python is there once these plugins are loaded, or is built in."""
+        arguments = [argument for plugin in plugins for argument in ("--plugin", plugin)]
+        said = self.said(*arguments, "--python-version")
+        return re.search(r"^\d+\.\d+\.\d+\S*$", said, re.MULTILINE) is not None
+
     def plugin_folder(self):
         """Where it looks for plugins that are named without a path, if that is one place for all."""
         # In the text that --cflags prints: -DUWSGI_PLUGIN_DIR="\"/usr/lib/uwsgi/plugins\""

@@ -17,7 +17,7 @@ def install(source, folder):
     Returns what happened, in one line.
     """
     if not folder.is_dir():
-        raise InstallError("{} is no folder".format(folder))
+        raise InstallError("{} is not a folder".format(folder))
     target = folder / "pycow_plugin.so"
     content = source.read_bytes()
     before = target.read_bytes() if target.exists() else None
