@@ -1,6 +1,7 @@
 //! Leaving: every hook runs in Python's order, nothing is torn down, and the process ends as it
 //! would have without pycow.
 
+mod born;
 mod bound;
 mod cancelled;
 mod children;
