@@ -13,6 +13,7 @@ mod order;
 mod saved;
 mod signals;
 mod thread_locals;
+mod waits;
 
 use std::{
     fs::{File, OpenOptions},
