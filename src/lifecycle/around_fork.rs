@@ -46,9 +46,8 @@ pub fn in_any_child(begun: &Begun, handlers: &Handlers) {
 
 /// uWSGI has forked a worker (2.0.21 and newer), and this is its master.
 pub fn post_uwsgi_fork() {
-    match Plugin::get() {
-        Some(plugin) => fork::worker_is_forked(plugin),
-        None => fork::release_signals(),
+    if let Some(plugin) = Plugin::get() {
+        fork::worker_is_forked(plugin);
     }
 }
 
