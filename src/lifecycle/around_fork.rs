@@ -39,7 +39,7 @@ pub fn forked(begun: &Begun) {
 pub fn in_any_child(begun: &Begun, handlers: &Handlers) {
     if let Some(plugin) = Plugin::get() {
         loading::in_child();
-        birth::in_child_of_master(plugin, fork::is_worker(), handlers);
+        birth::in_child_of_master(plugin, handlers);
         fork::releases_child(plugin, begun);
     }
 }
