@@ -1,7 +1,9 @@
 //! What Python finds on both sides of a fork of uWSGI's: no lock that nobody releases, no signal that waits.
 
+use std::fs;
+
 use pycow_testkit::signal::{SIGKILL, SIGTERM};
-use pycow_testkit::{one_of_each, proc, Uwsgi};
+use pycow_testkit::{one_of_each, proc, until, Uwsgi};
 
 /// An import takes a lock, which the main thread has to itself if the fork left it to that.
 const THREADS: &str = r#"
@@ -114,5 +116,44 @@ def application(env, start):
         uwsgi.await_log(&format!("hook of {second}"));
         uwsgi.await_gone(second.parse().unwrap());
         assert!(proc::alive(uwsgi.pid()), "{}", host.name);
+    }
+}
+
+/// The master hears signals again where it waits itself, not where another thread of uWSGI's does: that of
+/// alarms, which comes to its wait between two bells.
+#[test]
+fn a_thread_of_the_masters_that_waits_leaves_its_signals_alone() {
+    const APP: &str = r#"
+import os, time, uwsgi
+
+def ring():
+    if os.path.exists("told"):
+        os.unlink("told")
+        for bell in "first", "second":
+            uwsgi.alarm("bell", bell)
+            while not os.path.exists(bell):
+                time.sleep(0.01)
+os.register_at_fork(before=ring)
+
+def application(env, start):
+    open("told", "w").close()
+    start("200 OK", [])
+    return [b"%d" % os.getpid()]
+"#;
+    for host in one_of_each() {
+        let uwsgi = Uwsgi::on(&host).app(APP).with_pycow();
+        let uwsgi = uwsgi.set("alarm", "bell cmd:xargs touch").start();
+        let worker = uwsgi.get("/").body.parse().unwrap();
+        uwsgi.kill(worker, SIGKILL);
+        uwsgi.await_accepting(2);
+        assert!(uwsgi.dir().join("second").exists(), "{}", host.name);
+        let master = format!("/proc/{}/status", uwsgi.pid());
+        until("the master hears signals", || {
+            let status = fs::read_to_string(&master).unwrap();
+            let mut lines = status.lines();
+            lines
+                .any(|line| line == "SigBlk:\t0000000000000000")
+                .then_some(())
+        });
     }
 }

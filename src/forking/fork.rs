@@ -67,7 +67,7 @@ pub fn is_over_in_parent(plugin: &Plugin, begun: &Begun) {
 }
 
 /// A worker is forked, and this is it, as far as uWSGI has announced it.
-pub fn is_worker() -> bool {
+fn is_worker() -> bool {
     WORKER_IS_NEXT.load(Relaxed)
 }
 

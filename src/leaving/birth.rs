@@ -18,15 +18,10 @@ use crate::{
 /// A master forked: its handlers are not for its children, and what comes to one before it has its own is
 /// remembered. uWSGI up to 2.0.20 does not say what it forks, so that signals cannot wait for a worker to
 /// have handlers; a master that has just started ignores SIGTERM and SIGHUP (core/uwsgi.c, `uwsgi_setup`).
-pub fn in_child_of_master(plugin: &Plugin, is_worker: bool, handlers: &Handlers) {
-    // What its parent was told is not for it.
-    TOLD.store(0, Relaxed);
+pub fn in_child_of_master(plugin: &Plugin, handlers: &Handlers) {
     if plugin.redirected.waits {
         MEANS.store(LATER, Relaxed);
         stand_in::of_inherited(handlers.ending, handlers.loading);
-        if is_worker {
-            stand_in::of_all(handlers.ending);
-        }
     }
 }
 

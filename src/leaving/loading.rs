@@ -59,8 +59,7 @@ pub fn is_over() {
     }
 }
 
-/// This process was forked: its parent was meant.
+/// This process was forked: its parent was meant. It never comes to [`is_over`].
 pub fn in_child() {
     LOADING.store(false, Relaxed);
-    STOPPED.store(false, Relaxed);
 }

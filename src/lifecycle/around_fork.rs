@@ -39,16 +39,15 @@ pub fn forked(begun: &Begun) {
 pub fn in_any_child(begun: &Begun, handlers: &Handlers) {
     if let Some(plugin) = Plugin::get() {
         loading::in_child();
-        birth::in_child_of_master(plugin, fork::is_worker(), handlers);
+        birth::in_child_of_master(plugin, handlers);
         fork::releases_child(plugin, begun);
     }
 }
 
 /// uWSGI has forked a worker (2.0.21 and newer), and this is its master.
 pub fn post_uwsgi_fork() {
-    match Plugin::get() {
-        Some(plugin) => fork::worker_is_forked(plugin),
-        None => fork::release_signals(),
+    if let Some(plugin) = Plugin::get() {
+        fork::worker_is_forked(plugin);
     }
 }
 

@@ -10,16 +10,15 @@ use super::signals::{action, current, ignore, replace, SignalHandler, ENDING};
 /// Those that [`of_inherited`] found ignored.
 static IGNORED: [AtomicBool; ENDING.len()] = [const { AtomicBool::new(false) }; ENDING.len()];
 
-/// From now on `handler` keeps what comes, where the parent has a handler or ignores the signal. What the
-/// parent hears by `hears` is ignored but for that.
+/// From now on `handler` keeps what comes, also where an application has left a signal at its default: nobody
+/// but a child that sets handlers, or becomes a program, is forked then. What the parent hears by `hears` is
+/// ignored but for that.
 pub fn of_inherited(handler: SignalHandler, hears: SignalHandler) {
     for (signal, ignored) in ENDING.into_iter().zip(&IGNORED) {
         let before = current(signal).sa_sigaction;
-        if before != libc::SIG_DFL {
-            let is_ignored = before == libc::SIG_IGN || before == hears.address();
-            ignored.store(is_ignored, Relaxed);
-            stand_in(signal, handler);
-        }
+        let is_ignored = before == libc::SIG_IGN || before == hears.address();
+        ignored.store(is_ignored, Relaxed);
+        stand_in(signal, handler);
     }
 }
 

@@ -1,18 +1,17 @@
 //! A process that leaves is not disturbed by the signals that would have it leave.
 //!
-//! The statics are what a fork, to which C gives no argument, needs to know.
+//! The statics are what a signal handler, to which C gives no argument, needs to know.
 
 use std::{
     ffi::c_int,
-    mem, ptr,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed},
+    mem,
+    sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed},
 };
 
 use super::{
     process::pid,
     signals::{action, current, raise, release, replace, SignalHandler, ENDING},
 };
-use crate::guard::guard;
 
 /// While it lives, the ending signals do nothing in this process.
 ///
@@ -24,27 +23,13 @@ use crate::guard::guard;
 #[derive(Debug)]
 pub struct TerminationIgnored(());
 
-type AtFork = Option<unsafe extern "C" fn()>;
-
-extern "C" {
-    /// What pthread_atfork(3) calls in every glibc; that itself is a part of each program before 2.34.
-    fn __register_atfork(
-        prepare: AtFork,
-        parent: AtFork,
-        child: AtFork,
-        object: *mut std::ffi::c_void,
-    ) -> c_int;
-}
-
 /// What happened at the ending signals before [`TerminationIgnored`].
 static BEFORE: [AtomicUsize; ENDING.len()] = [const { AtomicUsize::new(0) }; ENDING.len()];
-static IGNORED: AtomicBool = AtomicBool::new(false);
 /// The process that ignores them.
 static LEAVING: AtomicI32 = AtomicI32::new(0);
-static WATCHING_FORKS: AtomicBool = AtomicBool::new(false);
 
 impl TerminationIgnored {
-    /// From now on. Not async-signal-safe: registering for forks allocates.
+    /// From now on.
     pub fn from_now_on() -> Self {
         LEAVING.store(pid(), Relaxed);
         // SAFETY: `do_nothing` is async-signal-safe.
@@ -53,11 +38,6 @@ impl TerminationIgnored {
         for (signal, before) in ENDING.into_iter().zip(&BEFORE).filter(is_heard) {
             before.store(replace(signal, &nothing).sa_sigaction, Relaxed);
         }
-        IGNORED.store(true, Relaxed);
-        if !WATCHING_FORKS.swap(true, Relaxed) {
-            // SAFETY: the function lives as long as this plugin, which uWSGI never unloads.
-            unsafe { __register_atfork(None, None, Some(in_child), ptr::null_mut()) };
-        }
         release();
         Self(())
     }
@@ -65,12 +45,6 @@ impl TerminationIgnored {
 
 impl Drop for TerminationIgnored {
     fn drop(&mut self) {
-        put_back();
-    }
-}
-
-fn put_back() {
-    if IGNORED.swap(false, Relaxed) {
         restore_handlers();
     }
 }
@@ -88,12 +62,7 @@ fn restore_handlers() {
     }
 }
 
-/// A hook forked: its child is no process that leaves.
-unsafe extern "C" fn in_child() {
-    guard((), put_back);
-}
-
-/// Unless it comes to a child whose [`in_child`] has not run yet.
+/// Unless it comes to a child of a hook, which is no process that leaves.
 extern "C" fn do_nothing(signal: c_int) {
     if pid() != LEAVING.load(Relaxed) {
         restore_handlers();

@@ -143,6 +143,29 @@ fn a_program_that_uwsgi_starts_ignores_what_it_ignores_in_stock() {
     }
 }
 
+/// pycow hears a stop while the application is loaded, which finds what it finds in stock: many put back at
+/// the end what they found.
+#[test]
+fn an_application_finds_the_signals_of_stock() {
+    const ASKS: &str = r#"
+import signal
+for number in signal.SIGHUP, signal.SIGINT, signal.SIGTERM:
+    say("found %s" % signal.getsignal(number))
+"#;
+    let found = |uwsgi: Uwsgi| {
+        let uwsgi = uwsgi.app(&format!("{SAY}{ASKS}")).start();
+        let log = uwsgi.log();
+        let lines = log.lines().filter_map(|line| line.split_once("says: "));
+        let found: Vec<String> = lines.map(|(_, said)| said.to_owned()).collect();
+        found
+    };
+    for host in one_of_each() {
+        let stock = found(Uwsgi::on(&host));
+        assert_eq!(stock.len(), 3, "{}", host.name);
+        assert_eq!(found(Uwsgi::on(&host).with_pycow()), stock, "{}", host.name);
+    }
+}
+
 /// The next reload is asked for when uWSGI has become a program that has not set its signals yet. Stock
 /// dies of that, too, but it takes longer to get there.
 #[test]

@@ -1,6 +1,7 @@
 //! Leaving: every hook runs in Python's order, nothing is torn down, and the process ends as it
 //! would have without pycow.
 
+mod born;
 mod bound;
 mod cancelled;
 mod children;
@@ -12,6 +13,7 @@ mod order;
 mod saved;
 mod signals;
 mod thread_locals;
+mod waits;
 
 use std::{
     fs::{File, OpenOptions},
