@@ -1,17 +1,14 @@
-//! What stays mortal is left to the collector: a cycle of such objects ends as it does without pycow.
+//! Links, and what the operator named, are left to the collector.
 //!
-//! `gc.freeze` would hide them for ever. A cycle that is dropped would stay then, with its file or socket, and a
-//! linked structure that lets go of several links at once would lead on from these to all that comes after them.
+//! `gc.freeze` would hide them for ever. A linked structure that lets go of several links at once drops a cycle of
+//! them, and that would lead on to all that comes after it: it would grow without bound.
 //!
-//! A full collection writes to each object that it looks at. So where there are many, only those are
-//! left to it whose cycles can make a process grow without bound.
+//! A full collection writes to each object that it looks at, some kilobyte that a worker then shares no more. So
+//! other objects that stay mortal are frozen like the rest.
 
 use super::{kept::KeptMortal, reason::Reason};
 use crate::python::{
-    heap::Heap,
-    interpreter::Gil,
-    reference::{PyErr, PyRef},
-    thaw,
+    gc::Collector, heap::Heap, interpreter::Gil, reference::PyErr, tracked::Tracked,
 };
 
 /// No more than these: in the worst case each is in a page of its own.
@@ -20,32 +17,41 @@ const MOST: usize = 2000;
 /// Objects that the collector goes on to look at.
 #[derive(Default)]
 pub struct Collectable<'gil> {
-    objects: Vec<PyRef<'gil>>,
+    objects: Vec<Tracked<'gil>>,
 }
 
 impl<'gil> Collectable<'gil> {
-    /// Of those that stay mortal and that the collector knows: all; links, what the operator named and owners, which
-    /// may be links, too, if all are too many; the same without owners; what the operator named, if these are too many.
+    /// Of those that stay mortal and that the collector knows: links, and where the operator named something, that and
+    /// its owners, which may be links, too. If these are too many, what is named.
     pub fn among(gil: &Gil<'gil>, heap: &Heap<'_>, kept: &KeptMortal<'_>) -> Self {
-        let rules: [fn(Reason) -> bool; 4] = [
-            |_| true,
-            |reason| matches!(reason, Reason::Linked | Reason::Named | Reason::Owner),
-            |reason| matches!(reason, Reason::Linked | Reason::Named),
-            |reason| reason == Reason::Named,
-        ];
         let of = |wanted: fn(Reason) -> bool| {
             let wanted = kept.all().filter(move |(_, reason)| wanted(*reason));
-            wanted.filter(|(object, _)| heap.is_tracked(*object))
+            wanted.filter_map(|(object, _)| heap.hold_tracked(gil, object))
         };
-        let few = rules.into_iter().find(|rule| of(*rule).count() <= MOST);
-        let objects = of(few.unwrap_or(rules[3])).map(|(object, _)| gil.hold(object));
+        let named: fn(Reason) -> bool = |reason| reason == Reason::Named;
+        let links: fn(Reason) -> bool = match of(named).count() {
+            0 => |reason| reason == Reason::Linked,
+            _ => |reason| matches!(reason, Reason::Named | Reason::Owner | Reason::Linked),
+        };
+        let wanted = match of(links).count() <= MOST {
+            true => links,
+            false => named,
+        };
         Self {
-            objects: objects.collect(),
+            objects: of(wanted).collect(),
         }
     }
 
-    /// Everything was frozen: gives these back to the collector. Answers how many they are.
+    /// Everything was frozen: gives these back to the collector, which frees those that are garbage already.
+    /// Answers how many they were.
     pub fn thaw(self, gil: &Gil<'gil>) -> Result<u64, PyErr> {
-        thaw::thaw(gil, self.objects)
+        let count = self.objects.len() as u64;
+        if count > 0 {
+            self.objects.iter().for_each(Tracked::track_anew);
+            drop(self);
+            // It looks at nothing else, and makes them old.
+            Collector::current(gil)?.collect();
+        }
+        Ok(count)
     }
 }

@@ -103,14 +103,6 @@ impl<'a> Collector<'a> {
         unsafe { (self.module.gil().api.PyGC_Collect)() };
     }
 
-    /// A collection of the younger two generations: what survives it is old, and only full collections look at it.
-    pub fn make_young_old(&self) -> Result<(), PyErr> {
-        let generation = self.module.gil().int(1)?;
-        self.module
-            .call_method(c"collect", &[&generation])
-            .map(drop)
-    }
-
     /// `gc.unfreeze()`: what an application froze is tracked like the rest again.
     pub fn unfreeze(&self) -> Result<(), PyErr> {
         gc_methods::as_pycow(|| self.module.call_method(c"unfreeze", &[])).map(drop)

@@ -25,6 +25,6 @@ pub mod reference;
 pub mod sample;
 pub mod script;
 pub mod termination;
-pub mod thaw;
 pub mod threads;
+pub mod tracked;
 pub mod walk;

@@ -4,7 +4,7 @@ use std::{ffi::c_ulong, marker::PhantomData, ptr::NonNull};
 
 use pyo3_ffi::{PyObject, PyTypeObject};
 
-use super::reference::{Gil, PyRef};
+use super::reference::PyRef;
 
 /// A live object, valid while the GIL is held and nothing is freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,15 +96,6 @@ impl<'gil> Class<'gil> {
 
     pub(super) fn as_type(self) -> *mut PyTypeObject {
         self.0.as_ptr().cast()
-    }
-}
-
-impl<'a> Gil<'a> {
-    /// One more reference to an object.
-    pub fn hold(&self, object: Ref<'_>) -> PyRef<'a> {
-        // SAFETY: the GIL is held; a live object, of which the new value owns one reference.
-        unsafe { (self.api.Py_IncRef)(object.as_ptr()) };
-        PyRef::owning(self.api, object.object)
     }
 }
 

@@ -1,79 +1,8 @@
-//! Cycles of what stays mortal end at a collection, as they do on stock.
+//! Cycles of links, and of what the operator named, end at a collection, as they do on stock.
 
-use pycow_testkit::{immortal, skip};
+use pycow_testkit::immortal;
 
 use super::GROWTH;
-
-/// Preloaded cycles whose end matters; `/drop` drops and collects them, and answers which are still there.
-const CYCLES: &str = r#"
-import functools, gc, os, tempfile
-
-alive = set()
-
-class Resource:
-    def __init__(self, name):
-        self.name = name
-        alive.add(name)
-    def __del__(self): alive.discard(self.name)
-    def method(self): pass
-
-class Node: pass
-
-def itself(one): one.itself = one
-def callbacks(one): one.callbacks = [one.method, lambda: one]
-def by_name(one): one.by_name = {"name": [one.method]}
-def memo(one):
-    one.memo = functools.lru_cache(one.method)
-    one.memo()
-def others(one):
-    one.first, second = Node(), Node()
-    one.first.second, second.first, second.one = second, one.first, one
-
-held = []
-for make in itself, callbacks, by_name, memo, others:
-    held.append(Resource(make.__name__))
-    make(held[-1])
-descriptors = []
-try:
-    import sqlite3
-    # Its memo of statements refers to it.
-    connection = sqlite3.connect(tempfile.mkdtemp() + "/x")
-    connection.execute("CREATE TABLE x (y)")
-    descriptors = [fd for fd in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + fd)
-                   and os.readlink("/proc/self/fd/" + fd).endswith("/x")]
-except ImportError:
-    connection = None
-many = [Resource("many") for _ in range(int(os.environ["MANY"]))]
-
-def application(env, start):
-    global connection
-    start("200 OK", [])
-    if env["PATH_INFO"] == "/drop":
-        connection = None
-        held.clear()
-        gc.collect()
-    opened = [fd for fd in descriptors if os.path.exists("/proc/self/fd/" + fd)]
-    return [("%s %d %d" % (sorted(alive - {"many"}), len(descriptors), len(opened))).encode()]
-"#;
-
-#[test]
-fn cycles_of_what_stays_mortal_end_at_a_collection() {
-    let mut databases = false;
-    for host in immortal::hosts() {
-        let uwsgi = immortal::uwsgi(&host, CYCLES).env("MANY", "0").start();
-        let before = uwsgi.get("/").body;
-        databases |= before.ends_with(" 1 1");
-        assert!(
-            before.starts_with("['by_name', 'callbacks', 'itself', 'memo', 'others'] "),
-            "{before}"
-        );
-        let after = uwsgi.get("/drop").body;
-        assert!(after.starts_with("[] ") && after.ends_with(" 0"), "{after}");
-    }
-    if !databases {
-        skip("no CPython with sqlite3");
-    }
-}
 
 /// Structures that let go of links in cycles. `/NAME` does 300,000 steps, and answers by how many kilobytes the process
 /// has grown.
