@@ -28,18 +28,20 @@ pub fn keep<'gil>(
         let treatment = classifier.of(object);
         let Some(traverse) = treatment
             .traverse()
-            .filter(|_| has_parts(heap, object, treatment))
+            .filter(|_| has_parts(heap, (object, reason), treatment))
         else {
             continue;
         };
         heap.each_reference(object, traverse, |part| {
             let treatment = classifier.of(part);
-            if heap.count(part) != 1 || !is_container(treatment) {
+            if heap.count(part) != 1 || !is_part(treatment, reason) {
                 return Ok(());
             }
             kept.add(part, reason)?;
             match treatment {
-                Treatment::Dict(_) => keep_those_in(heap, classifier, (part, reason), kept, 1),
+                Treatment::Dict(_) if ends_more(reason) => {
+                    keep_those_in(heap, classifier, (part, reason), kept, 1)
+                }
                 _ => Ok(()),
             }
         })?;
@@ -61,7 +63,7 @@ fn keep_those_in<'gil>(
             return Err(Stopped::Enough);
         }
         let treatment = classifier.of(item);
-        if heap.count(item) != 1 || !is_container(treatment) {
+        if heap.count(item) != 1 || !is_part(treatment, reason) {
             return Ok(());
         }
         kept.add(item, reason)?;
@@ -79,17 +81,28 @@ fn keep_those_in<'gil>(
 }
 
 /// It has attributes, or is a memo or a partial. What is in a list or dict is data.
-fn has_parts<'gil>(heap: &Heap<'gil>, object: Ref<'gil>, treatment: Treatment<'gil>) -> bool {
+fn has_parts<'gil>(
+    heap: &Heap<'gil>,
+    (object, reason): (Ref<'gil>, Reason),
+    treatment: Treatment<'gil>,
+) -> bool {
     match treatment {
         Treatment::Instance(_) | Treatment::Foreign(_) | Treatment::Mortal(..) => true,
-        Treatment::Other(_) => !heap.flags(heap.class_of(object)).lists(),
+        Treatment::Other(_) => ends_more(reason) && !heap.flags(heap.class_of(object)).lists(),
         _ => false,
     }
 }
 
-fn is_container(treatment: Treatment<'_>) -> bool {
-    matches!(
-        treatment,
-        Treatment::Dict(_) | Treatment::Tuple(_) | Treatment::Other(_)
-    )
+fn is_part(treatment: Treatment<'_>, reason: Reason) -> bool {
+    match treatment {
+        Treatment::Dict(_) => true,
+        Treatment::Tuple(_) | Treatment::Other(_) => ends_more(reason),
+        _ => false,
+    }
+}
+
+/// There are few of these, and what workers put into them is to end with them. Of all others only the dict of
+/// attributes is a part: a list that stays mortal is copied by whoever looks through it.
+fn ends_more(reason: Reason) -> bool {
+    matches!(reason, Reason::Finalizer | Reason::Named)
 }
