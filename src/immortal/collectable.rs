@@ -8,7 +8,8 @@
 
 use super::{kept::KeptMortal, reason::Reason};
 use crate::python::{
-    gc::Collector, heap::Heap, interpreter::Gil, reference::PyErr, tracked::Tracked,
+    garbage::Garbage, gc::Collector, heap::Heap, interpreter::Gil, reference::PyErr,
+    tracked::Tracked,
 };
 
 /// No more than these: in the worst case each is in a page of its own.
@@ -42,9 +43,10 @@ impl<'gil> Collectable<'gil> {
         }
     }
 
-    /// Everything was frozen: gives these back to the collector, which frees those that are garbage already.
-    /// Answers how many they were.
-    pub fn thaw(self, gil: &Gil<'gil>) -> Result<u64, PyErr> {
+    /// Everything was frozen: gives these back to the collector, but for `garbage`. That would be freed now, and
+    /// the holes that it leaves be filled by workers, which copies the pages around them. Answers how many they are.
+    pub fn thaw(mut self, gil: &Gil<'gil>, garbage: &Garbage) -> Result<u64, PyErr> {
+        self.objects.retain(|object| !garbage.has(object));
         let count = self.objects.len() as u64;
         if count > 0 {
             self.objects.iter().for_each(Tracked::track_anew);

@@ -8,7 +8,7 @@ use crate::{
     immortal::{self, Collectable},
     linux::{clock, malloc, usage},
     plugin::{Plugin, Process, Role},
-    python::{files, garbage, interpreter::Gil, interpreters},
+    python::{files, garbage::Garbage, interpreter::Gil, interpreters},
     sharing::{self, collections::Collections},
 };
 
@@ -20,9 +20,12 @@ pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
         return;
     }
     let start = Instant::now();
+    let mut garbage = Garbage::default();
     interpreters::each(gil, |gil, _| {
-        let ended = garbage::end_what_it_owns(gil);
-        log_if_err("garbage of the loading phase", ended);
+        log_if_err(
+            "garbage of the loading phase",
+            garbage.end_what_it_owns(gil),
+        );
     });
     // With lazy-apps there is nothing to share.
     let immortal = plugin.config.gc == GcPolicy::Immortal && !plugin.host.lazy_apps();
@@ -37,7 +40,7 @@ pub fn freeze(plugin: &Plugin, gil: &Gil<'_>, when: &str) {
         );
     }
     let mut frozen = collector::freeze_heap(gil);
-    match collectable.thaw(gil) {
+    match collectable.thaw(gil, &garbage) {
         Ok(thawed) => frozen.objects = frozen.objects.saturating_sub(thawed),
         Err(raised) => log::error!("what is left to the collector: {raised}"),
     }

@@ -8,7 +8,7 @@
 
 use std::ffi::CStr;
 
-use super::{interpreter::Gil, reference::PyErr};
+use super::{interpreter::Gil, reference::PyErr, tracked::Tracked};
 
 /// `resources`: C classes without a finalizer that give something back when they are freed. Whatever
 /// garbage holds such an object, or a tuple with one, is emptied. No method of a subclass is called.
@@ -45,16 +45,35 @@ def end():
     for thing in garbage:
         if not issubclass(type(thing), type) and holds(thing):
             empty(thing)
-    return len(garbage)
+    return b''.join(id(thing).to_bytes(8, 'little') for thing in garbage)
 ";
 
-/// Ends what garbage of this interpreter owns. Answers how many objects are garbage.
-pub fn end_what_it_owns(gil: &Gil<'_>) -> Result<i64, PyErr> {
-    let names = gil.dict()?;
-    gil.import(c"builtins")?
-        .call_method(c"exec", &[&gil.text(END)?, &names])?;
-    match names.item(c"end") {
-        Some(end) => end.call(&[])?.as_i64(),
-        None => Ok(0),
+/// Garbage that was found, by address.
+#[derive(Default)]
+pub struct Garbage {
+    /// In order.
+    addresses: Vec<u64>,
+}
+
+impl Garbage {
+    /// Ends what garbage of this interpreter owns, and adds that garbage.
+    pub fn end_what_it_owns(&mut self, gil: &Gil<'_>) -> Result<(), PyErr> {
+        let names = gil.dict()?;
+        gil.import(c"builtins")?
+            .call_method(c"exec", &[&gil.text(END)?, &names])?;
+        let Some(end) = names.item(c"end") else {
+            return Ok(());
+        };
+        let found = end.call(&[])?.bytes();
+        let address = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_le_bytes);
+        self.addresses.extend(found.chunks(8).filter_map(address));
+        self.addresses.sort_unstable();
+        Ok(())
+    }
+
+    /// An object is a part of it.
+    pub fn has(&self, object: &Tracked<'_>) -> bool {
+        let address = object.address() as u64;
+        self.addresses.binary_search(&address).is_ok()
     }
 }

@@ -14,6 +14,11 @@ impl Heap<'_> {
 }
 
 impl Tracked<'_> {
+    /// Where it lies.
+    pub fn address(&self) -> usize {
+        self.0.borrow().address()
+    }
+
     /// Whether it was frozen or old, it is young from now on.
     pub fn track_anew(&self) {
         let (api, object) = (self.0.gil().api, self.0.as_ptr().cast());
