@@ -88,6 +88,14 @@ fn no_signal_waits_where_the_application_runs() {
     }
 }
 
+/// A request that has the next fork of the master's do what an application has registered for it.
+const TELL: &str = r#"
+def application(env, start):
+    open("told", "w").close()
+    start("200 OK", [])
+    return [b"%d" % os.getpid()]
+"#;
+
 /// A signal that comes when nothing waits is not lost: the first thing that a worker runs is a hook.
 #[test]
 fn a_worker_that_is_told_in_its_first_hook_leaves_when_it_can() {
@@ -101,14 +109,12 @@ def told():
         os.write(2, b"%d told\n" % os.getpid())
 os.register_at_fork(after_in_child=told)
 atexit.register(lambda: os.write(2, b"hook of %d\n" % os.getpid()))
-
-def application(env, start):
-    open("told", "w").close()
-    start("200 OK", [])
-    return [b"%d" % os.getpid()]
 "#;
     for host in one_of_each() {
-        let uwsgi = Uwsgi::on(&host).app(APP).with_pycow().start();
+        let uwsgi = Uwsgi::on(&host)
+            .app(&format!("{APP}{TELL}"))
+            .with_pycow()
+            .start();
         let first = uwsgi.get("/").body.parse().unwrap();
         uwsgi.kill(first, SIGKILL);
         let line = uwsgi.await_log(" told");
@@ -134,14 +140,9 @@ def ring():
             while not os.path.exists(bell):
                 time.sleep(0.01)
 os.register_at_fork(before=ring)
-
-def application(env, start):
-    open("told", "w").close()
-    start("200 OK", [])
-    return [b"%d" % os.getpid()]
 "#;
     for host in one_of_each() {
-        let uwsgi = Uwsgi::on(&host).app(APP).with_pycow();
+        let uwsgi = Uwsgi::on(&host).app(&format!("{APP}{TELL}")).with_pycow();
         let uwsgi = uwsgi.set("alarm", "bell cmd:xargs touch").start();
         let worker = uwsgi.get("/").body.parse().unwrap();
         uwsgi.kill(worker, SIGKILL);

@@ -198,22 +198,24 @@ pub fn textfile_error(path: &std::path::Path) -> OptionError {
     }
 }
 
+/// The configuration that these options make.
+#[cfg(test)]
+pub(super) fn configured(pairs: &[(&str, &str)]) -> Result<super::Config, OptionError> {
+    let mut config = super::Config::default();
+    for (name, value) in pairs {
+        let option = OPTIONS
+            .iter()
+            .find(|option| option.name.to_str() == Ok(name))
+            .unwrap();
+        option.apply(&mut config, value)?;
+    }
+    Ok(config)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{Config, Thresholds};
-
-    fn configured(pairs: &[(&str, &str)]) -> Result<Config, OptionError> {
-        let mut config = Config::default();
-        for (name, value) in pairs {
-            let option = OPTIONS
-                .iter()
-                .find(|option| option.name.to_str() == Ok(name))
-                .unwrap();
-            option.apply(&mut config, value)?;
-        }
-        Ok(config)
-    }
 
     #[test]
     fn the_last_value_wins() {

@@ -55,17 +55,10 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{options::OPTIONS, Config};
+    use crate::config::options::configured;
 
     fn told(pairs: &[(&str, &str)]) -> Vec<String> {
-        let mut config = Config::default();
-        for (name, value) in pairs {
-            let named =
-                |name| move |option: &&super::super::option::Opt| option.name.to_str() == Ok(name);
-            let option = OPTIONS.iter().find(named(*name)).unwrap();
-            option.apply(&mut config, value).unwrap();
-        }
-        config.without_effect()
+        configured(pairs).unwrap().without_effect()
     }
 
     #[test]

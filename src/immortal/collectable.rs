@@ -30,17 +30,15 @@ impl<'gil> Collectable<'gil> {
             wanted.filter_map(|(object, _)| heap.hold_tracked(gil, object))
         };
         let named: fn(Reason) -> bool = |reason| reason == Reason::Named;
-        let links: fn(Reason) -> bool = match of(named).count() {
-            0 => |reason| reason == Reason::Linked,
-            _ => |reason| matches!(reason, Reason::Named | Reason::Owner | Reason::Linked),
+        let links: fn(Reason) -> bool = match of(named).next() {
+            None => |reason| reason == Reason::Linked,
+            Some(_) => |reason| matches!(reason, Reason::Named | Reason::Owner | Reason::Linked),
         };
-        let wanted = match of(links).count() <= MOST {
-            true => links,
-            false => named,
-        };
-        Self {
-            objects: of(wanted).collect(),
+        let mut objects: Vec<_> = of(links).take(MOST + 1).collect();
+        if objects.len() > MOST {
+            objects = of(named).collect();
         }
+        Self { objects }
     }
 
     /// Everything was frozen: gives these back to the collector, but for `garbage`. That would be freed now, and

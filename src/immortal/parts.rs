@@ -33,46 +33,35 @@ pub fn keep<'gil>(
             continue;
         };
         heap.each_reference(object, traverse, |part| {
-            let treatment = classifier.of(part);
-            if heap.count(part) != 1 || !is_part(treatment, reason) {
-                return Ok(());
-            }
-            kept.add(part, reason)?;
-            match treatment {
-                Treatment::Dict(_) if ends_more(reason) => {
-                    keep_those_in(heap, classifier, (part, reason), kept, 1)
-                }
-                _ => Ok(()),
-            }
+            keep_part(heap, classifier, kept, (part, reason), 0)
         })?;
     }
     Ok(kept.sort()?)
 }
 
-fn keep_those_in<'gil>(
+/// Adds what may be a part, and its own parts where it is a small dict.
+fn keep_part<'gil>(
     heap: &Heap<'gil>,
     classifier: &mut Classifier<'_, 'gil>,
-    (dict, reason): (Ref<'gil>, Reason),
     kept: &mut KeptMortal<'gil>,
+    (part, reason): (Ref<'gil>, Reason),
     depth: u32,
 ) -> Result<(), Stopped> {
+    let treatment = classifier.of(part);
+    if heap.count(part) != 1 || !is_part(treatment, reason) {
+        return Ok(());
+    }
+    kept.add(part, reason)?;
+    if !matches!(treatment, Treatment::Dict(_)) || !ends_more(reason) || depth == DEPTH {
+        return Ok(());
+    }
     let mut items = 0;
-    let all = heap.each_item(dict, |item| {
+    let all = heap.each_item(part, |item| {
         items += 1;
         if items > MOST_ITEMS {
             return Err(Stopped::Enough);
         }
-        let treatment = classifier.of(item);
-        if heap.count(item) != 1 || !is_part(treatment, reason) {
-            return Ok(());
-        }
-        kept.add(item, reason)?;
-        match treatment {
-            Treatment::Dict(_) if depth < DEPTH => {
-                keep_those_in(heap, classifier, (item, reason), kept, depth + 1)
-            }
-            _ => Ok(()),
-        }
+        keep_part(heap, classifier, kept, (item, reason), depth + 1)
     });
     match all {
         Err(Stopped::Enough) => Ok(()),
